@@ -1,0 +1,501 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * The store of a referral program: an LMDB environment that several nginx
+ * workers share, and the intake, a write-ahead ring per worker in front of
+ * it.  Nothing here knows nginx.
+ *
+ *        take                       flush (durable)
+ *   record ──▶ ring in memory ───────────────────▶ log file beside the store
+ *                     │  apply: one write transaction per batch
+ *                     ▼
+ *        journal + counters + codes + "applied up to" of this ring
+ *
+ * Thread rules, in one place:
+ *   - referral_intake_put() is called by one thread per intake: the producer.
+ *   - referral_intake_flush(), _apply() and referral_store_maintain() are
+ *     called by one thread per process: the committer.  A write transaction
+ *     begins and ends inside one such call.
+ *   - a referral_snapshot_t belongs to one thread; begin and end it within
+ *     one turn of an event loop, or pages that it sees cannot be reused.
+ *   - referral_store_open() and _close() are called by the committer, after
+ *     fork(), never while a snapshot is open.
+ *
+ * Times are int64_t milliseconds since 1970 UTC unless a name says otherwise.
+ * Strings are referral_str_t: counted, not terminated.  What a snapshot
+ * returns points into the map and is valid until the snapshot ends.
+ */
+
+#ifndef REFERRAL_STORE_H
+#define REFERRAL_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+#define REFERRAL_PROGRAM_MAX     24      /* bytes of a program name */
+#define REFERRAL_CODE_MAX        64      /* bytes of a code */
+#define REFERRAL_CHANNEL_MAX     16
+#define REFERRAL_LANDING_MAX     128     /* bytes of a landing kept in counters */
+#define REFERRAL_OWNER_MAX       128
+#define REFERRAL_NAME_MAX        128
+#define REFERRAL_URL_MAX         2048    /* bytes of a code's own landing */
+#define REFERRAL_CLICK_ID_SIZE   9       /* bytes; 12 characters of base64url */
+#define REFERRAL_DIM_MAX         1000    /* channels, landings per program;
+                                            further ones count as "other" */
+
+
+typedef struct {
+    size_t                  len;
+    const unsigned char    *data;
+} referral_str_t;
+
+
+/* Every call that can fail returns one of these. */
+
+typedef enum {
+    REFERRAL_OK = 0,
+    REFERRAL_NOT_FOUND,
+    REFERRAL_EXISTS,            /* a code that had to be new is not */
+    REFERRAL_GONE,              /* the code has ended; it is never given again */
+    REFERRAL_INVALID,           /* an argument or record breaks a rule */
+    REFERRAL_FULL,              /* ring, map or disk is full; try later */
+    REFERRAL_BUSY,              /* locked by another process; try later */
+    REFERRAL_CORRUPT,           /* the file is not what it should be */
+    REFERRAL_VERSION,           /* written by another schema or LMDB format */
+    REFERRAL_SYSTEM,            /* a system call failed */
+    REFERRAL_BROKEN             /* the disk failed in a commit: this process
+                                   must not write again before a restart */
+} referral_rc_t;
+
+/*
+ * What went wrong, for a log line: text is one sentence without a full stop,
+ * with the path in it; sys is an errno value or 0.
+ */
+
+typedef struct {
+    referral_rc_t           rc;
+    int                     sys;
+    char                    text[320];
+} referral_error_t;
+
+
+/*
+ * Classes of a click, DESIGN.md section 2.  The numbers are on disk: append
+ * only.
+ */
+
+typedef enum {
+    REFERRAL_CLASS_HUMAN = 0,
+    REFERRAL_CLASS_CRAWLER,
+    REFERRAL_CLASS_PREVIEW,
+    REFERRAL_CLASS_PREFETCH,
+    REFERRAL_CLASS_SCANNER,
+    REFERRAL_CLASS_STUFFING,
+    REFERRAL_CLASS_PROBE,
+    REFERRAL_CLASS_SUSPECT,
+    REFERRAL_CLASS_SELF,
+    REFERRAL_CLASS_UNKNOWN,
+    REFERRAL_CLASS_INACTIVE,
+    REFERRAL_CLASSES
+} referral_class_t;
+
+/* Why a click got its class.  On disk: append only. */
+
+typedef enum {
+    REFERRAL_WHY_NAVIGATION = 0,    /* a person opened the link */
+    REFERRAL_WHY_METHOD,            /* HEAD, OPTIONS */
+    REFERRAL_WHY_SEC_PURPOSE,       /* Sec-Purpose, Purpose, X-Purpose, X-Moz */
+    REFERRAL_WHY_FETCH_DEST,        /* Sec-Fetch-Dest is not document */
+    REFERRAL_WHY_FETCH_MODE,        /* Sec-Fetch-Mode is not navigate */
+    REFERRAL_WHY_ACCEPT,            /* no text/html in Accept */
+    REFERRAL_WHY_NO_USER_AGENT,
+    REFERRAL_WHY_USER_AGENT,        /* the built-in list */
+    REFERRAL_WHY_BOTS_FILE,         /* the program's own list */
+    REFERRAL_WHY_MATCH_LIMIT,       /* the list could not decide in its budget */
+    REFERRAL_WHY_OWNER,             /* the code's owner followed it */
+    REFERRAL_WHY_NO_CODE,
+    REFERRAL_WHY_CODE_ENDED,
+    REFERRAL_WHY_CODE_PAUSED,
+    REFERRAL_WHYS
+} referral_why_t;
+
+/* Names as the API spells them ("human", "sec_purpose"); never NULL. */
+
+const char *referral_class_name(unsigned class);
+const char *referral_why_name(unsigned why);
+
+
+/* ------------------------------------------------------------- opening -- */
+
+typedef struct referral_store_s     referral_store_t;
+typedef struct referral_intake_s    referral_intake_t;
+typedef struct referral_snapshot_s  referral_snapshot_t;
+
+typedef struct {
+    const char             *path;           /* directory, absolute, exists */
+    const char             *intake_path;    /* directory of the rings */
+    uint64_t                map_size;       /* bytes of address space, 0 = 16 GiB */
+    uint64_t                intake_size;    /* bytes of one ring, 0 = 16 MiB */
+    unsigned                durable;        /* make logs: _flush() is wanted */
+    unsigned                readonly;       /* tools: nothing is written */
+} referral_options_t;
+
+/*
+ * Opens the environment, creating it when the directory is empty.  One
+ * environment per process and inode: a second open of the same directory
+ * returns the same store, counted.  Refuses, with a sentence in *err and
+ * without touching the file: a network file system, a file of another format
+ * or schema, a file shorter than its own last page.  Never deletes anything.
+ */
+
+referral_rc_t referral_store_open(const referral_options_t *opts,
+    referral_store_t **store, referral_error_t *err);
+
+/*
+ * Ends the use of the store.  The environment stays mapped until the process
+ * exits (liblmdb 0.9.26-0.9.31 would destroy mutexes others still use).
+ */
+
+void referral_store_close(referral_store_t *store);
+
+/*
+ * The number of a program, from then on the same for every process; creates
+ * it when new.  *case_sensitive is what the program shall have; on return it
+ * is what the store was made with, which stays.  Committer only.
+ */
+
+referral_rc_t referral_store_program(referral_store_t *store,
+    referral_str_t name, unsigned *case_sensitive, uint32_t *id,
+    referral_error_t *err);
+
+
+/* ------------------------------------------------------------- records -- */
+
+typedef enum {
+    REFERRAL_RECORD_CLICK = 1,
+    REFERRAL_RECORD_CODE = 2,
+    REFERRAL_RECORD_PROGRAM = 3         /* written by the store itself */
+} referral_record_type_t;
+
+#define REFERRAL_CLICK_OPEN      0x01   /* create the code when it is new */
+#define REFERRAL_CLICK_REPEAT    0x02   /* the cookie proves an earlier click
+                                           within the window: not unique */
+#define REFERRAL_CLICK_PARAM     0x04   /* came by ?ref=, not by a link */
+
+typedef struct {
+    uint32_t                program;
+    uint32_t                code_id;    /* 0: unknown, or see code */
+    referral_str_t          code;       /* with code_id 0 and CLICK_OPEN, or a
+                                           class not UNKNOWN: resolved, and
+                                           with OPEN created, when applied */
+    uint8_t                 class;      /* referral_class_t */
+    uint8_t                 why;        /* referral_why_t */
+    uint8_t                 flags;
+    referral_str_t          channel;    /* may be empty */
+    referral_str_t          landing;    /* path sent to; may be empty */
+    unsigned char           click_id[REFERRAL_CLICK_ID_SIZE];  /* zeros: none */
+    uint64_t                visitor;    /* salted hash; 0: not to be counted
+                                           as unique */
+    uint64_t                visitor_before;  /* by the salt before; 0: none */
+    uint32_t                unique_window;   /* seconds, 0: each click counts */
+} referral_click_t;
+
+/* Fields a CODE record sets; the others keep their value. */
+
+#define REFERRAL_SET_OWNER       0x01
+#define REFERRAL_SET_KIND        0x02
+#define REFERRAL_SET_NAME        0x04
+#define REFERRAL_SET_LANDING     0x08
+#define REFERRAL_SET_STATUS      0x10
+#define REFERRAL_CODE_NEW        0x40   /* REFERRAL_EXISTS when it is not new */
+#define REFERRAL_CODE_OLD        0x80   /* REFERRAL_NOT_FOUND when it is new */
+
+typedef enum {
+    REFERRAL_KIND_CUSTOMER = 0,
+    REFERRAL_KIND_PARTNER
+} referral_kind_t;
+
+typedef enum {
+    REFERRAL_STATUS_ACTIVE = 0,
+    REFERRAL_STATUS_PAUSED,
+    REFERRAL_STATUS_ENDED               /* a tombstone; there is no way back */
+} referral_status_t;
+
+typedef struct {
+    uint32_t                program;
+    referral_str_t          code;       /* as it shall be shown */
+    uint8_t                 set;        /* REFERRAL_SET_*, REFERRAL_CODE_* */
+    uint8_t                 kind;
+    uint8_t                 status;
+    referral_str_t          owner;
+    referral_str_t          name;       /* UTF-8, of the referrer */
+    referral_str_t          landing;
+} referral_code_change_t;
+
+typedef struct {
+    uint32_t                id;
+    uint8_t                 case_sensitive;
+    referral_str_t          name;
+} referral_program_t;
+
+typedef struct {
+    uint8_t                 type;       /* referral_record_type_t */
+    uint8_t                 reply;      /* a result is wanted */
+    int64_t                 time;       /* when it was taken, ms */
+    union {
+        referral_click_t        click;
+        referral_code_change_t  code;
+        referral_program_t      program;
+    } u;
+} referral_record_t;
+
+/* The outcome of one record that wanted a reply. */
+
+typedef struct {
+    uint64_t                seq;        /* as given by referral_intake_put() */
+    referral_rc_t           rc;
+    unsigned                created;    /* CODE: it was new */
+} referral_result_t;
+
+
+/* -------------------------------------------------------------- intake -- */
+
+/*
+ * Claims a free slot (a lock that the kernel releases at death), first
+ * applying what a dead owner left in it.  Makes ring and log when missing,
+ * with every block allocated.  A ring that does not fit the memory file
+ * system is made smaller, down to 1 MiB, and *err then carries a warning
+ * with REFERRAL_OK.
+ */
+
+referral_rc_t referral_intake_open(referral_store_t *store,
+    referral_intake_t **intake, referral_error_t *err);
+
+/* Gives the slot back.  What is not applied stays for the next owner. */
+
+void referral_intake_close(referral_intake_t *intake);
+
+/*
+ * Takes a record: copies it into the ring and publishes it.  From the return
+ * on it survives the death of any process.  REFERRAL_FULL when there is no
+ * room, REFERRAL_INVALID when a string is longer than its limit.  *seq is
+ * the record's number in this ring, growing by one.  Producer only; no
+ * system call.
+ */
+
+referral_rc_t referral_intake_put(referral_intake_t *intake,
+    const referral_record_t *record, uint64_t *seq);
+
+/*
+ * How much waits: bytes in the ring not yet applied, and its size.  The
+ * sequence last published, flushed and applied.  Any thread.
+ */
+
+typedef struct {
+    uint64_t                size;
+    uint64_t                used;
+    uint64_t                taken_seq;
+    uint64_t                flushed_seq;
+    uint64_t                applied_seq;
+} referral_intake_info_t;
+
+void referral_intake_info(referral_intake_t *intake,
+    referral_intake_info_t *info);
+
+/*
+ * Writes what was taken but not flushed to the log and waits for the disk:
+ * one or two writes and one fdatasync() for all of it.  *seq: all records up
+ * to here survive a power cut.
+ */
+
+referral_rc_t referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
+    referral_error_t *err);
+
+/*
+ * Applies one batch (at most 2,000 records or 4 MiB) in one transaction,
+ * together with the position in the ring.  Results of records that wanted a
+ * reply are written to results, in order; the batch ends when max_results is
+ * reached.  With sync, or when there is a result, returns only when the
+ * batch is on disk; without, the next batch's flush makes it so, and the
+ * ring keeps the records until then.
+ *
+ * After REFERRAL_FULL, _BUSY or _SYSTEM nothing was applied and nothing is
+ * lost: call again.  A record the store cannot make sense of is counted in
+ * refused, passed over, and reported in *err with REFERRAL_OK.
+ */
+
+typedef struct {
+    unsigned                records;    /* taken from the ring */
+    unsigned                refused;
+    unsigned                results;
+    unsigned                more;       /* the ring holds more */
+    uint64_t                seq;        /* applied up to here */
+} referral_batch_t;
+
+referral_rc_t referral_intake_apply(referral_intake_t *intake, unsigned sync,
+    referral_result_t *results, unsigned max_results, referral_batch_t *batch,
+    referral_error_t *err);
+
+/*
+ * Housekeeping, to be called every few seconds: applies and frees orphaned
+ * rings of dead workers, clears stale readers.  *records: taken from orphans.
+ */
+
+referral_rc_t referral_store_maintain(referral_store_t *store,
+    unsigned *records, referral_error_t *err);
+
+
+/* ------------------------------------------------------------- reading -- */
+
+/*
+ * A snapshot handle is made once per thread and used for many snapshots.
+ * begin: about 50 ns and no system call.  REFERRAL_BUSY: too many readers.
+ */
+
+referral_rc_t referral_snapshot_create(referral_store_t *store,
+    referral_snapshot_t **snap, referral_error_t *err);
+referral_rc_t referral_snapshot_begin(referral_snapshot_t *snap);
+void referral_snapshot_end(referral_snapshot_t *snap);
+void referral_snapshot_destroy(referral_snapshot_t *snap);
+
+/* The transaction this snapshot shows: changes with every commit; an ETag. */
+
+uint64_t referral_snapshot_id(referral_snapshot_t *snap);
+
+typedef struct {
+    uint32_t                id;
+    uint8_t                 kind;
+    uint8_t                 status;
+    int64_t                 created;    /* ms */
+    int64_t                 changed;
+    referral_str_t          code;       /* as registered */
+    referral_str_t          owner;
+    referral_str_t          name;
+    referral_str_t          landing;    /* empty: the program's */
+} referral_code_t;
+
+/* One code, by any spelling the program takes for it (case). */
+
+referral_rc_t referral_code_get(referral_snapshot_t *snap, uint32_t program,
+    referral_str_t code, referral_code_t *out);
+
+/*
+ * Codes in the order of their folded names, from the one after `after`
+ * (empty: the first), of one owner when owner is not empty.  Calls visit for
+ * each until it returns non-zero.
+ */
+
+typedef int (*referral_code_visit_pt)(void *data, const referral_code_t *code);
+
+referral_rc_t referral_code_list(referral_snapshot_t *snap, uint32_t program,
+    referral_str_t after, referral_str_t owner, referral_code_visit_pt visit,
+    void *data);
+
+/* Counters of clicks.  Total is the sum of the classes, by definition. */
+
+typedef struct {
+    uint64_t                classes[REFERRAL_CLASSES];
+    uint64_t                unique;     /* human clicks, by the window */
+} referral_counts_t;
+
+uint64_t referral_counts_total(const referral_counts_t *counts);
+
+/* All time, of a program (code_id 0) or one code.  Absent means zeros. */
+
+referral_rc_t referral_counts_get(referral_snapshot_t *snap, uint32_t program,
+    uint32_t code_id, referral_counts_t *out);
+
+/*
+ * Counters by one dimension over days from..to inclusive (days since 1970
+ * UTC); from = to = 0 means all time.  visit gets a label (the channel or
+ * landing, "other" beyond the limit, empty for none; empty for time
+ * dimensions) and the period's start in seconds (days, hours; else 0).
+ * Sums over the days, except for DAY and HOUR: one call each, ascending.
+ * HOUR is kept per program only: REFERRAL_INVALID with a code.
+ */
+
+typedef enum {
+    REFERRAL_DIM_DAY = 0,
+    REFERRAL_DIM_HOUR,
+    REFERRAL_DIM_CHANNEL,
+    REFERRAL_DIM_LANDING
+} referral_dim_t;
+
+typedef int (*referral_counts_visit_pt)(void *data, referral_str_t label,
+    int64_t start, const referral_counts_t *counts);
+
+referral_rc_t referral_counts_by(referral_snapshot_t *snap, uint32_t program,
+    uint32_t code_id, referral_dim_t dim, uint32_t from, uint32_t to,
+    referral_counts_visit_pt visit, void *data);
+
+/*
+ * Counters of codes, in the order of their ids, from the one after `after`,
+ * over days as above.  Calls visit until it returns non-zero.
+ */
+
+typedef int (*referral_counts_code_visit_pt)(void *data, uint32_t code_id,
+    referral_str_t code, const referral_counts_t *counts);
+
+referral_rc_t referral_counts_codes(referral_snapshot_t *snap,
+    uint32_t program, uint32_t after, uint32_t from, uint32_t to,
+    referral_counts_code_visit_pt visit, void *data);
+
+/* One click, from the journal. */
+
+typedef struct {
+    uint64_t                seq;        /* place in the journal, from 1 */
+    int64_t                 time;       /* ms */
+    uint32_t                code_id;
+    uint8_t                 class;
+    uint8_t                 why;
+    uint8_t                 flags;
+    uint8_t                 unique;
+    referral_str_t          code;
+    referral_str_t          channel;
+    referral_str_t          landing;
+} referral_click_info_t;
+
+referral_rc_t referral_click_get(referral_snapshot_t *snap, uint32_t program,
+    const unsigned char id[REFERRAL_CLICK_ID_SIZE],
+    referral_click_info_t *out);
+
+/* State of the store, for health, metrics and `referralctl stat`. */
+
+typedef struct {
+    uint64_t                map_size;
+    uint64_t                used;       /* bytes in pages that are not free */
+    uint64_t                file_size;
+    uint64_t                last_txn;
+    uint64_t                journal;    /* events, ever */
+    uint64_t                codes;
+    unsigned                readers;
+    unsigned                max_readers;
+    unsigned                slots;      /* intake slots known */
+    char                    id[33];     /* hex */
+    unsigned                schema;
+} referral_store_info_t;
+
+referral_rc_t referral_store_info(referral_snapshot_t *snap,
+    referral_store_info_t *out);
+
+
+/* -------------------------------------------------------------- verify -- */
+
+/*
+ * Recounts the journal and compares it with every counter, in one snapshot.
+ * report is called with one sentence per difference; *differences is their
+ * number.  progress (may be NULL) is called now and then with done of all.
+ */
+
+typedef struct {
+    void                  (*report)(void *data, const char *sentence);
+    void                  (*progress)(void *data, uint64_t done, uint64_t all);
+    void                   *data;
+} referral_verify_t;
+
+referral_rc_t referral_store_verify(referral_snapshot_t *snap,
+    const referral_verify_t *v, uint64_t *differences, referral_error_t *err);
+
+
+#endif /* REFERRAL_STORE_H */

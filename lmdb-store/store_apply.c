@@ -1,0 +1,553 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * What a record does to the store: the one door.  Deterministic: nothing
+ * here asks for the time, a random number or the configuration.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "store_internal.h"
+
+
+/* The next of a count kept in a cell of meta, from 1. */
+
+static uint64_t
+store_next(store_txn_t *t, unsigned char name)
+{
+    size_t    *size;
+    uint64_t   n, *value;
+
+    value = store_cell(t, STORE_META, &name, 1, sizeof(uint64_t), &size);
+    if (value == NULL) {
+        return 0;
+    }
+
+    n = ++*value;
+    *size = sizeof(uint64_t);
+
+    return n;
+}
+
+
+static uint64_t
+store_journal(store_txn_t *t, const void *row, size_t size)
+{
+    uint64_t       seq;
+    unsigned char  key[8];
+
+    seq = store_next(t, 'J');
+
+    store_be64(key, seq);
+    store_append(t, STORE_JRNL, key, sizeof(key), row, size);
+
+    return seq;
+}
+
+
+static void
+store_journal_record(store_txn_t *t, const referral_record_t *record)
+{
+    size_t         size;
+    unsigned char  buf[STORE_RECORD_MAX];
+
+    size = store_encode(record, buf);
+    (void) store_journal(t, buf, size);
+}
+
+
+/*
+ * A visitor and a code as a key of the sets of unique visitors.  The visitor
+ * is a salted hash already; this spreads it over codes.  Two of n pairs meet
+ * with probability n^2 / 2^65: 3e-8 at a million a day.
+ */
+
+static uint64_t
+store_visitor_key(uint64_t visitor, uint32_t program, uint32_t code)
+{
+    uint64_t  h;
+
+    h = visitor ^ (((uint64_t) program << 32 | code) * 0x9e3779b97f4a7c15u);
+    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+
+    return h ^ (h >> 31);
+}
+
+
+/*
+ * Makes the generation of a day ready for it.  0 when it holds a later day:
+ * the record is late by days, and what was known of its day is gone.
+ */
+
+static int
+store_visitor_generation(store_txn_t *t, uint32_t day)
+{
+    size_t         *size;
+    uint32_t       *held;
+    unsigned char   key[2];
+
+    key[0] = 'U';
+    key[1] = (unsigned char) (day % STORE_UNIQUE_DAYS);
+
+    held = store_cell(t, STORE_META, key, sizeof(key), sizeof(uint32_t),
+                      &size);
+    if (held == NULL || *held > day) {
+        return 0;
+    }
+
+    if (*held != day || *size == 0) {
+        store_empty(t, STORE_UQ0 + key[1]);
+        *held = day;
+        *size = sizeof(uint32_t);
+    }
+
+    return 1;
+}
+
+
+static int
+store_visitor_seen(store_txn_t *t, uint32_t day, uint64_t key, int64_t time,
+    uint32_t window)
+{
+    MDB_val         v;
+    size_t         *size;
+    uint32_t        then, *held;
+    unsigned char   name[2], buf[8];
+
+    name[0] = 'U';
+    name[1] = (unsigned char) (day % STORE_UNIQUE_DAYS);
+
+    held = store_cell(t, STORE_META, name, sizeof(name), sizeof(uint32_t),
+                      &size);
+    if (held == NULL || *size == 0 || *held != day) {
+        return 0;
+    }
+
+    store_be64(buf, key);
+
+    if (!store_get(t, STORE_UQ0 + name[1], buf, sizeof(buf), &v)
+        || v.mv_size != sizeof(then))
+    {
+        return 0;
+    }
+
+    memcpy(&then, v.mv_data, sizeof(then));
+
+    return time / 1000 - (int64_t) then < (int64_t) window;
+}
+
+
+static int
+store_unique(store_txn_t *t, const referral_click_t *click, uint32_t code,
+    int64_t time)
+{
+    uint32_t       day, seconds;
+    uint64_t       key;
+    unsigned char  buf[8];
+
+    if (click->class != REFERRAL_CLASS_HUMAN
+        || (click->flags & REFERRAL_CLICK_REPEAT)
+        || click->visitor == 0)
+    {
+        return 0;
+    }
+
+    if (click->unique_window == 0) {
+        return 1;
+    }
+
+    day = store_day(time);
+
+    if (!store_visitor_generation(t, day)) {
+        return 1;
+    }
+
+    key = store_visitor_key(click->visitor, click->program, code);
+
+    if (store_visitor_seen(t, day, key, time, click->unique_window)) {
+        return 0;
+    }
+
+    if (click->visitor_before != 0 && day != 0
+        && store_visitor_seen(t, day - 1,
+                              store_visitor_key(click->visitor_before,
+                                                click->program, code),
+                              time, click->unique_window))
+    {
+        return 0;
+    }
+
+    store_be64(buf, key);
+    seconds = (uint32_t) (time / 1000);
+
+    store_put(t, STORE_UQ0 + day % STORE_UNIQUE_DAYS, buf, sizeof(buf),
+              &seconds, sizeof(seconds));
+
+    return 1;
+}
+
+
+static void
+store_put_code(store_txn_t *t, uint32_t program, const referral_code_t *code)
+{
+    size_t          len;
+    store_code_t    head;
+    unsigned char   key[STORE_KEY_MAX], id[4], value[STORE_CODE_SIZE], *p;
+
+    memset(&head, 0, sizeof(head));
+
+    head.version = 1;
+    head.status = code->status;
+    head.kind = code->kind;
+    head.code_len = (uint8_t) code->code.len;
+    head.owner_len = (uint8_t) code->owner.len;
+    head.name_len = (uint8_t) code->name.len;
+    head.landing_len = (uint16_t) code->landing.len;
+    head.id = code->id;
+    head.created = code->created;
+    head.changed = code->changed;
+
+    p = value;
+    p = mempcpy(p, &head, sizeof(head));
+    p = mempcpy(p, code->code.data, code->code.len);
+    p = mempcpy(p, code->owner.data, code->owner.len);
+    p = mempcpy(p, code->name.data, code->name.len);
+    p = mempcpy(p, code->landing.data, code->landing.len);
+
+    len = store_code_key(t, program, code->code, key);
+    store_put(t, STORE_CODE, key, len, value, (size_t) (p - value));
+
+    store_be32(id, code->id);
+    store_put(t, STORE_CID, id, sizeof(id), key, len);
+}
+
+
+/* prog4 owner 0 code: the codes of one owner, side by side. */
+
+static size_t
+store_owner_key(store_txn_t *t, uint32_t program, const referral_code_t *code,
+    unsigned char *key)
+{
+    size_t          len;
+    unsigned char  *p, folded[STORE_KEY_MAX];
+
+    len = store_code_key(t, program, code->code, folded);
+
+    p = mempcpy(key, folded, 4);
+    p = mempcpy(p, code->owner.data, code->owner.len);
+    *p++ = '\0';
+    p = mempcpy(p, folded + 4, len - 4);
+
+    return (size_t) (p - key);
+}
+
+
+/* A code that came to be by a click, in a program with "codes open". */
+
+static uint32_t
+store_open_code(store_txn_t *t, const referral_click_t *click, int64_t time)
+{
+    referral_code_t    code;
+    referral_record_t  record;
+
+    memset(&code, 0, sizeof(code));
+    memset(&record, 0, sizeof(record));
+
+    code.id = (uint32_t) store_next(t, 'C');
+    code.code = click->code;
+    code.created = time;
+    code.changed = time;
+
+    store_put_code(t, click->program, &code);
+
+    record.type = REFERRAL_RECORD_CODE;
+    record.time = time;
+    record.u.code.program = click->program;
+    record.u.code.code = click->code;
+
+    store_journal_record(t, &record);
+
+    return code.id;
+}
+
+
+/* The code of a click that came without its number: the store was away. */
+
+static void
+store_resolve(store_txn_t *t, referral_click_t *click, int64_t time)
+{
+    size_t           len;
+    MDB_val          v;
+    referral_code_t  code;
+    unsigned char    key[STORE_KEY_MAX];
+
+    if (click->code_id != 0 || click->code.len == 0
+        || click->class == REFERRAL_CLASS_UNKNOWN)
+    {
+        return;
+    }
+
+    len = store_code_key(t, click->program, click->code, key);
+
+    if (store_get(t, STORE_CODE, key, len, &v)
+        && store_code_parse(&v, &code) == 0)
+    {
+        click->code_id = code.id;
+
+        if (code.status != REFERRAL_STATUS_ACTIVE) {
+            click->class = REFERRAL_CLASS_INACTIVE;
+            click->why = (code.status == REFERRAL_STATUS_ENDED)
+                         ? REFERRAL_WHY_CODE_ENDED : REFERRAL_WHY_CODE_PAUSED;
+        }
+
+        return;
+    }
+
+    if (click->flags & REFERRAL_CLICK_OPEN) {
+        click->code_id = store_open_code(t, click, time);
+        return;
+    }
+
+    click->class = REFERRAL_CLASS_UNKNOWN;
+    click->why = REFERRAL_WHY_NO_CODE;
+}
+
+
+static referral_result_t
+store_apply_click(store_txn_t *t, const referral_record_t *record)
+{
+    uint64_t              seq;
+    referral_click_t      click;
+    referral_result_t     result;
+    store_click_row_t     row;
+    static const unsigned char
+                          none[REFERRAL_CLICK_ID_SIZE];
+
+    memset(&result, 0, sizeof(result));
+
+    click = record->u.click;
+    store_resolve(t, &click, record->time);
+
+    memset(&row, 0, sizeof(row));
+    row.type = REFERRAL_RECORD_CLICK;
+    row.class = click.class;
+    row.why = click.why;
+    row.flags = click.flags;
+    row.program = click.program;
+    row.code = click.code_id;
+    row.channel = store_label_id(t, click.program, STORE_DIM_CHANNEL,
+                                 click.channel);
+    row.landing = store_label_id(t, click.program, STORE_DIM_LANDING,
+                                 click.landing);
+    row.time = record->time;
+    row.unique = (uint8_t) store_unique(t, &click, click.code_id,
+                                        record->time);
+    memcpy(row.click_id, click.click_id, sizeof(row.click_id));
+
+    seq = store_journal(t, &row, sizeof(row));
+
+    if (memcmp(row.click_id, none, sizeof(none)) != 0) {
+        store_put(t, STORE_CLK, row.click_id, sizeof(row.click_id), &seq,
+                  sizeof(seq));
+    }
+
+    store_count_click(t, &row);
+
+    return result;
+}
+
+
+/* The code as the change leaves it. */
+
+static void
+store_change(referral_code_t *code, const referral_code_change_t *change)
+{
+    if (change->set & REFERRAL_SET_OWNER) {
+        code->owner = change->owner;
+    }
+
+    if (change->set & REFERRAL_SET_KIND) {
+        code->kind = change->kind;
+    }
+
+    if (change->set & REFERRAL_SET_NAME) {
+        code->name = change->name;
+    }
+
+    if (change->set & REFERRAL_SET_LANDING) {
+        code->landing = change->landing;
+    }
+
+    if (change->set & REFERRAL_SET_STATUS) {
+        code->status = change->status;
+    }
+}
+
+
+static referral_rc_t
+store_may_change(const referral_code_change_t *change,
+    const referral_code_t *old)
+{
+    int  end;
+
+    end = (change->set & REFERRAL_SET_STATUS)
+          && change->status == REFERRAL_STATUS_ENDED;
+
+    if (old == NULL) {
+        return ((change->set & REFERRAL_CODE_OLD) || end)
+               ? REFERRAL_NOT_FOUND : REFERRAL_OK;
+    }
+
+    if (change->set & REFERRAL_CODE_NEW) {
+        return REFERRAL_EXISTS;
+    }
+
+    return (old->status == REFERRAL_STATUS_ENDED && !end)
+           ? REFERRAL_GONE : REFERRAL_OK;
+}
+
+
+/* A code of the store, copied: what is written next may move the original. */
+
+static int
+store_copy_code(store_txn_t *t, uint32_t program, referral_str_t name,
+    unsigned char *copy, referral_code_t *code)
+{
+    size_t         len;
+    MDB_val        v;
+    unsigned char  key[STORE_KEY_MAX];
+
+    len = store_code_key(t, program, name, key);
+
+    if (!store_get(t, STORE_CODE, key, len, &v)) {
+        return 0;
+    }
+
+    if (v.mv_size <= STORE_CODE_SIZE) {
+        memcpy(copy, v.mv_data, v.mv_size);
+        v.mv_data = copy;
+
+        if (store_code_parse(&v, code) == 0) {
+            return 1;
+        }
+    }
+
+    store_fail(t, MDB_CORRUPTED, "a code");
+
+    return 0;
+}
+
+
+static void
+store_change_owner(store_txn_t *t, uint32_t program,
+    const referral_code_t *old, const referral_code_t *new)
+{
+    size_t         len;
+    unsigned char  key[STORE_KEY_MAX];
+
+    if (old->owner.len == new->owner.len
+        && memcmp(old->owner.data, new->owner.data, new->owner.len) == 0)
+    {
+        return;
+    }
+
+    if (old->owner.len != 0) {
+        len = store_owner_key(t, program, old, key);
+        store_delete(t, STORE_OWN, key, len);
+    }
+
+    if (new->owner.len != 0) {
+        len = store_owner_key(t, program, new, key);
+        store_put(t, STORE_OWN, key, len, "", 0);
+    }
+}
+
+
+static referral_result_t
+store_apply_code(store_txn_t *t, const referral_record_t *record)
+{
+    unsigned char                  copy[STORE_CODE_SIZE];
+    referral_code_t                old, code;
+    referral_result_t              result;
+    const referral_code_change_t  *change;
+
+    memset(&result, 0, sizeof(result));
+    memset(&old, 0, sizeof(old));
+
+    change = &record->u.code;
+    result.created = !store_copy_code(t, change->program, change->code, copy,
+                                      &old);
+    result.rc = store_may_change(change, result.created ? NULL : &old);
+
+    if (result.rc != REFERRAL_OK || t->rc != 0) {
+        return result;
+    }
+
+    if (result.created) {
+        old.code = change->code;
+        old.created = record->time;
+        old.id = (uint32_t) store_next(t, 'C');
+    }
+
+    code = old;
+    code.changed = record->time;
+    store_change(&code, change);
+
+    store_change_owner(t, change->program, &old, &code);
+    store_put_code(t, change->program, &code);
+    store_journal_record(t, record);
+
+    return result;
+}
+
+
+static referral_result_t
+store_apply_program(store_txn_t *t, const referral_record_t *record)
+{
+    referral_result_t           result;
+    store_program_row_t         row;
+    const referral_program_t   *program;
+
+    memset(&result, 0, sizeof(result));
+    memset(&row, 0, sizeof(row));
+
+    program = &record->u.program;
+
+    row.version = 1;
+    row.case_sensitive = program->case_sensitive;
+    row.id = program->id;
+    row.created = record->time;
+
+    store_put(t, STORE_PROG, program->name.data, program->name.len, &row,
+              sizeof(row));
+    store_journal_record(t, record);
+
+    return result;
+}
+
+
+referral_result_t
+store_apply(store_txn_t *t, const referral_record_t *record)
+{
+    referral_result_t  result;
+
+    switch (record->type) {
+
+    case REFERRAL_RECORD_CLICK:
+        return store_apply_click(t, record);
+
+    case REFERRAL_RECORD_CODE:
+        return store_apply_code(t, record);
+
+    case REFERRAL_RECORD_PROGRAM:
+        return store_apply_program(t, record);
+
+    default:
+        memset(&result, 0, sizeof(result));
+        result.rc = REFERRAL_INVALID;
+        return result;
+    }
+}

@@ -1,0 +1,284 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Records as bytes, in the ring and, but for clicks, in the journal.
+ *
+ *   type1 reply1 time8, then
+ *   click:   program4 code4 class1 why1 flags1 click_id9 visitor8 before8
+ *            window4 code$ channel$ landing$
+ *   code:    program4 set1 kind1 status1 code$ owner$ name$ landing$
+ *   program: program4 case1 name$
+ *
+ * A string ($) is length2 and its bytes.
+ */
+
+#include "store_internal.h"
+
+
+typedef struct {
+    unsigned char        *p;
+    unsigned char        *end;
+    unsigned              bad;
+} store_writer_t;
+
+typedef struct {
+    const unsigned char  *p;
+    const unsigned char  *end;
+    unsigned              bad;
+} store_reader_t;
+
+
+static void
+store_write(store_writer_t *w, const void *data, size_t len)
+{
+    if (w->bad || (size_t) (w->end - w->p) < len) {
+        w->bad = 1;
+        return;
+    }
+
+    memcpy(w->p, data, len);
+    w->p += len;
+}
+
+
+static void
+store_write_str(store_writer_t *w, referral_str_t s, size_t max)
+{
+    uint16_t  len;
+
+    if (s.len > max) {
+        w->bad = 1;
+        return;
+    }
+
+    len = (uint16_t) s.len;
+    store_write(w, &len, sizeof(len));
+
+    if (len != 0) {
+        store_write(w, s.data, len);
+    }
+}
+
+
+static void
+store_read(store_reader_t *r, void *data, size_t len)
+{
+    if (r->bad || (size_t) (r->end - r->p) < len) {
+        r->bad = 1;
+        memset(data, 0, len);
+        return;
+    }
+
+    memcpy(data, r->p, len);
+    r->p += len;
+}
+
+
+static void
+store_read_str(store_reader_t *r, referral_str_t *s, size_t max)
+{
+    uint16_t  len;
+
+    store_read(r, &len, sizeof(len));
+
+    if (r->bad || len > max || (size_t) (r->end - r->p) < len) {
+        r->bad = 1;
+        s->len = 0;
+        s->data = NULL;
+        return;
+    }
+
+    s->len = len;
+    s->data = r->p;
+    r->p += len;
+}
+
+
+static void
+store_encode_click(store_writer_t *w, const referral_click_t *click)
+{
+    store_write(w, &click->program, 4);
+    store_write(w, &click->code_id, 4);
+    store_write(w, &click->class, 1);
+    store_write(w, &click->why, 1);
+    store_write(w, &click->flags, 1);
+    store_write(w, click->click_id, REFERRAL_CLICK_ID_SIZE);
+    store_write(w, &click->visitor, 8);
+    store_write(w, &click->visitor_before, 8);
+    store_write(w, &click->unique_window, 4);
+    store_write_str(w, click->code, REFERRAL_CODE_MAX);
+    store_write_str(w, click->channel, REFERRAL_CHANNEL_MAX);
+    store_write_str(w, click->landing, REFERRAL_LANDING_MAX);
+}
+
+
+static void
+store_decode_click(store_reader_t *r, referral_click_t *click)
+{
+    store_read(r, &click->program, 4);
+    store_read(r, &click->code_id, 4);
+    store_read(r, &click->class, 1);
+    store_read(r, &click->why, 1);
+    store_read(r, &click->flags, 1);
+    store_read(r, click->click_id, REFERRAL_CLICK_ID_SIZE);
+    store_read(r, &click->visitor, 8);
+    store_read(r, &click->visitor_before, 8);
+    store_read(r, &click->unique_window, 4);
+    store_read_str(r, &click->code, REFERRAL_CODE_MAX);
+    store_read_str(r, &click->channel, REFERRAL_CHANNEL_MAX);
+    store_read_str(r, &click->landing, REFERRAL_LANDING_MAX);
+
+    r->bad |= (click->class >= REFERRAL_CLASSES
+               || click->why >= REFERRAL_WHYS);
+}
+
+
+static void
+store_encode_code(store_writer_t *w, const referral_code_change_t *change)
+{
+    store_write(w, &change->program, 4);
+    store_write(w, &change->set, 1);
+    store_write(w, &change->kind, 1);
+    store_write(w, &change->status, 1);
+    store_write_str(w, change->code, REFERRAL_CODE_MAX);
+    store_write_str(w, change->owner, REFERRAL_OWNER_MAX);
+    store_write_str(w, change->name, REFERRAL_NAME_MAX);
+    store_write_str(w, change->landing, REFERRAL_URL_MAX);
+
+    w->bad |= (change->code.len == 0);
+}
+
+
+static void
+store_decode_code(store_reader_t *r, referral_code_change_t *change)
+{
+    store_read(r, &change->program, 4);
+    store_read(r, &change->set, 1);
+    store_read(r, &change->kind, 1);
+    store_read(r, &change->status, 1);
+    store_read_str(r, &change->code, REFERRAL_CODE_MAX);
+    store_read_str(r, &change->owner, REFERRAL_OWNER_MAX);
+    store_read_str(r, &change->name, REFERRAL_NAME_MAX);
+    store_read_str(r, &change->landing, REFERRAL_URL_MAX);
+
+    r->bad |= (change->code.len == 0 || change->kind > REFERRAL_KIND_PARTNER
+               || change->status > REFERRAL_STATUS_ENDED);
+}
+
+
+static void
+store_encode_program(store_writer_t *w, const referral_program_t *program)
+{
+    store_write(w, &program->id, 4);
+    store_write(w, &program->case_sensitive, 1);
+    store_write_str(w, program->name, REFERRAL_PROGRAM_MAX);
+}
+
+
+static void
+store_decode_program(store_reader_t *r, referral_program_t *program)
+{
+    store_read(r, &program->id, 4);
+    store_read(r, &program->case_sensitive, 1);
+    store_read_str(r, &program->name, REFERRAL_PROGRAM_MAX);
+
+    r->bad |= (program->name.len == 0);
+}
+
+
+size_t
+store_encode(const referral_record_t *record, unsigned char *buf)
+{
+    store_writer_t  w;
+
+    w.p = buf;
+    w.end = buf + STORE_RECORD_MAX;
+    w.bad = 0;
+
+    store_write(&w, &record->type, 1);
+    store_write(&w, &record->reply, 1);
+    store_write(&w, &record->time, 8);
+
+    switch (record->type) {
+
+    case REFERRAL_RECORD_CLICK:
+        store_encode_click(&w, &record->u.click);
+        break;
+
+    case REFERRAL_RECORD_CODE:
+        store_encode_code(&w, &record->u.code);
+        break;
+
+    case REFERRAL_RECORD_PROGRAM:
+        store_encode_program(&w, &record->u.program);
+        break;
+
+    default:
+        return 0;
+    }
+
+    return w.bad ? 0 : (size_t) (w.p - buf);
+}
+
+
+int
+store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
+{
+    store_reader_t  r;
+
+    r.p = buf;
+    r.end = buf + len;
+    r.bad = 0;
+
+    store_read(&r, &record->type, 1);
+    store_read(&r, &record->reply, 1);
+    store_read(&r, &record->time, 8);
+
+    switch (record->type) {
+
+    case REFERRAL_RECORD_CLICK:
+        store_decode_click(&r, &record->u.click);
+        break;
+
+    case REFERRAL_RECORD_CODE:
+        store_decode_code(&r, &record->u.code);
+        break;
+
+    case REFERRAL_RECORD_PROGRAM:
+        store_decode_program(&r, &record->u.program);
+        break;
+
+    default:
+        return -1;
+    }
+
+    return (r.bad || r.p != r.end) ? -1 : 0;
+}
+
+
+/*
+ * Finds torn and stale frames, not forged ones: whoever can write the files
+ * can write the store.
+ */
+
+uint32_t
+store_check(uint64_t seq, const void *data, size_t len)
+{
+    uint64_t              h, word;
+    const unsigned char  *p;
+
+    p = data;
+    h = (seq + len) * 0x9e3779b97f4a7c15u;
+
+    for ( /* void */ ; len >= 8; len -= 8, p += 8) {
+        memcpy(&word, p, 8);
+        h = (h ^ word) * 0xff51afd7ed558ccdu;
+        h ^= h >> 32;
+    }
+
+    word = 0;
+    memcpy(&word, p, len);
+    h = (h ^ word) * 0xff51afd7ed558ccdu;
+
+    return (uint32_t) (h ^ (h >> 32));
+}

@@ -1,0 +1,589 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Opening an environment, its schema, its programs.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "store_internal.h"
+
+
+#define STORE_OPEN_TRIES    10
+#define STORE_OPEN_PAUSE_US 50000
+
+
+/*
+ * One environment per directory and process: LMDB's locks are the process's,
+ * and closing one of two would release the other's.
+ */
+
+static referral_store_t  *store_opened;
+
+static const char  *store_names[STORE_DBS] = {
+    "meta", "prog", "code", "cid", "own", "dim", "hot", "hist", "prg",
+    "jrnl", "clk", "uq0", "uq1", "uq2"
+};
+
+static const struct {
+    unsigned long   magic;
+    const char     *name;
+} store_remote[] = {
+    { 0x6969,     "NFS" },
+    { 0xff534d42, "CIFS" },
+    { 0xfe534d42, "SMB" },
+    { 0x517b,     "SMB" },
+    { 0x01021997, "9P" },
+    { 0x00c36400, "Ceph" },
+    { 0x65735546, "FUSE" },
+    { 0x5346414f, "AFS" }
+};
+
+
+static referral_rc_t
+store_check_place(const char *path, struct stat *st, referral_error_t *err)
+{
+    size_t          i;
+    struct statfs   fs;
+    referral_rc_t   rc;
+
+    if (stat(path, st) == -1 || statfs(path, &fs) == -1) {
+        rc = store_rc(errno);
+        store_error(err, rc, errno, "cannot use \"%s\"", path);
+        return rc;
+    }
+
+    if (!S_ISDIR(st->st_mode)) {
+        store_error(err, REFERRAL_SYSTEM, ENOTDIR,
+                    "\"%s\" is not a directory", path);
+        return REFERRAL_SYSTEM;
+    }
+
+    for (i = 0; i < sizeof(store_remote) / sizeof(store_remote[0]); i++) {
+        if ((unsigned long) fs.f_type == store_remote[i].magic) {
+            store_error(err, REFERRAL_SYSTEM, 0,
+                        "\"%s\" is on a %s file system, where LMDB is not "
+                        "safe", path, store_remote[i].name);
+            return REFERRAL_SYSTEM;
+        }
+    }
+
+    return REFERRAL_OK;
+}
+
+
+/*
+ * A file of no length is taken for a new one by LMDB.  Beside the log of an
+ * intake it is not new: it lost what it had.
+ */
+
+static referral_rc_t
+store_check_empty(const char *path, referral_error_t *err)
+{
+    char         file[sizeof(store_opened->path) + 32];
+    struct stat  st;
+
+    (void) snprintf(file, sizeof(file), "%s/intake-000.log", path);
+
+    if (stat(file, &st) == -1) {
+        return REFERRAL_OK;
+    }
+
+    (void) snprintf(file, sizeof(file), "%s/data.mdb", path);
+
+    if (stat(file, &st) == 0 && st.st_size != 0) {
+        return REFERRAL_OK;
+    }
+
+    store_error(err, REFERRAL_CORRUPT, 0,
+                "\"%s\" is gone or empty, though the store was in use: "
+                "restore it, or empty the directory to begin anew", file);
+
+    return REFERRAL_CORRUPT;
+}
+
+
+/* A file cut short would kill the process at the first read beyond its end. */
+
+static referral_rc_t
+store_check_length(MDB_env *env, const char *path, referral_error_t *err)
+{
+    MDB_stat          stat;
+    MDB_envinfo       info;
+    struct stat       st;
+    mdb_filehandle_t  fd;
+
+    (void) mdb_env_info(env, &info);
+    (void) mdb_env_stat(env, &stat);
+
+    if (mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &st) == -1) {
+        store_error(err, REFERRAL_SYSTEM, errno, "cannot read \"%s\"", path);
+        return REFERRAL_SYSTEM;
+    }
+
+    if ((uint64_t) st.st_size
+        < (uint64_t) (info.me_last_pgno + 1) * stat.ms_psize)
+    {
+        store_error(err, REFERRAL_CORRUPT, 0,
+                    "\"%s/data.mdb\" is cut short: %llu bytes of %llu", path,
+                    (unsigned long long) st.st_size,
+                    (unsigned long long) (info.me_last_pgno + 1)
+                    * stat.ms_psize);
+        return REFERRAL_CORRUPT;
+    }
+
+    /* liblmdb leaves this descriptor open across exec() */
+
+    (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+
+    return REFERRAL_OK;
+}
+
+
+static int
+store_try_open(const referral_options_t *opts, MDB_env **env)
+{
+    int       rc;
+    unsigned  flags;
+    uint64_t  size;
+
+    rc = mdb_env_create(env);
+    if (rc != 0) {
+        return rc;
+    }
+
+    size = opts->map_size ? opts->map_size : STORE_MAP_SIZE;
+    size &= ~(uint64_t) 4095;
+
+    flags = MDB_NOTLS|MDB_NOMETASYNC|(opts->readonly ? MDB_RDONLY : 0);
+
+    rc = mdb_env_set_mapsize(*env, size);
+
+    if (rc == 0) {
+        rc = mdb_env_set_maxreaders(*env, STORE_MAX_READERS);
+    }
+
+    if (rc == 0) {
+        rc = mdb_env_set_maxdbs(*env, 48);
+    }
+
+    if (rc == 0) {
+        rc = mdb_env_open(*env, opts->path, flags, 0600);
+    }
+
+    if (rc != 0) {
+        mdb_env_close(*env);
+    }
+
+    return rc;
+}
+
+
+/* Opening collides with another process that opens or closes right now. */
+
+static referral_rc_t
+store_open_env(const referral_options_t *opts, MDB_env **env,
+    referral_error_t *err)
+{
+    int            rc;
+    unsigned       n;
+    referral_rc_t  result;
+
+    for (n = 0; n < STORE_OPEN_TRIES; n++) {
+        rc = store_try_open(opts, env);
+
+        if (rc != EAGAIN && rc != EINVAL && rc != MDB_INVALID) {
+            break;
+        }
+
+        (void) usleep(STORE_OPEN_PAUSE_US);
+    }
+
+    if (rc == 0) {
+        return REFERRAL_OK;
+    }
+
+    result = store_rc(rc);
+
+    store_error(err, result, rc > 0 ? rc : 0, "cannot open \"%s/data.mdb\" "
+                "(%s)%s", opts->path, mdb_strerror(rc),
+                (rc == ENOMEM) ? ": is the address space limited?" : "");
+
+    return result;
+}
+
+
+/* The first write to a new store. */
+
+static void
+store_write_head(store_txn_t *t, store_head_t *head)
+{
+    struct timespec  ts;
+
+    memset(head, 0, sizeof(store_head_t));
+    memcpy(head->magic, STORE_MAGIC, sizeof(head->magic));
+    head->schema = STORE_SCHEMA;
+
+    if (getrandom(head->id, sizeof(head->id), 0) != sizeof(head->id)
+        || getrandom(head->incarnation, sizeof(head->incarnation), 0)
+           != sizeof(head->incarnation))
+    {
+        store_fail(t, errno, "getrandom()");
+        return;
+    }
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+    head->created = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+
+    store_put(t, STORE_META, "V", 1, head, sizeof(store_head_t));
+}
+
+
+static referral_rc_t
+store_read_head(store_txn_t *t, referral_error_t *err)
+{
+    MDB_val        v;
+    store_head_t  *head;
+
+    head = &t->store->head;
+
+    if (!store_get(t, STORE_META, "V", 1, &v)) {
+        return REFERRAL_NOT_FOUND;
+    }
+
+    if (v.mv_size < sizeof(store_head_t)
+        || memcmp(v.mv_data, STORE_MAGIC, sizeof(STORE_MAGIC)) != 0)
+    {
+        store_error(err, REFERRAL_CORRUPT, 0, "\"%s/data.mdb\" is an LMDB "
+                    "file, but not of a referral store", t->store->path);
+        return REFERRAL_CORRUPT;
+    }
+
+    memcpy(head, v.mv_data, sizeof(store_head_t));
+
+    if (head->schema != STORE_SCHEMA) {
+        store_error(err, REFERRAL_VERSION, 0, "\"%s\" has schema %u, this "
+                    "module reads schema %u", t->store->path,
+                    (unsigned) head->schema, STORE_SCHEMA);
+        return REFERRAL_VERSION;
+    }
+
+    return REFERRAL_OK;
+}
+
+
+static int
+store_open_dbis(store_txn_t *t, unsigned flags)
+{
+    int       rc;
+    unsigned  i;
+
+    for (i = 0; i < STORE_DBS; i++) {
+        rc = mdb_dbi_open(t->txn, store_names[i], flags, &t->store->dbi[i]);
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Opens the databases in a read transaction, which leaves an existing store
+ * untouched; a new one is made in a write transaction.
+ */
+
+static referral_rc_t
+store_open_schema(referral_store_t *store, referral_error_t *err)
+{
+    int            rc;
+    store_txn_t    t;
+    referral_rc_t  result;
+
+    rc = store_begin(&t, store, MDB_RDONLY);
+
+    if (rc == 0) {
+        rc = store_open_dbis(&t, 0);
+    }
+
+    if (rc == 0) {
+        result = store_read_head(&t, err);
+
+        /* committing a read transaction keeps the handles */
+
+        rc = store_commit(&t);
+
+        return (result == REFERRAL_OK) ? store_rc(rc) : result;
+    }
+
+    store_abort(&t);
+
+    if (rc == MDB_NOTFOUND && !store->readonly
+        && store_begin(&t, store, 0) == 0)
+    {
+        rc = store_open_dbis(&t, MDB_CREATE);
+
+        if (rc == 0) {
+            result = store_read_head(&t, err);
+
+            if (result == REFERRAL_NOT_FOUND) {
+                store_write_head(&t, &store->head);
+
+            } else if (result != REFERRAL_OK) {
+                store_abort(&t);
+                return result;
+            }
+
+            rc = store_commit(&t);
+
+        } else {
+            store_abort(&t);
+        }
+
+        if (rc == 0) {
+            rc = mdb_env_sync(store->env, 1);
+        }
+    }
+
+    if (rc != 0) {
+        store_error(err, store_rc(rc), rc > 0 ? rc : 0,
+                    "cannot open the databases of \"%s\" (%s)", store->path,
+                    mdb_strerror(rc));
+    }
+
+    return store_rc(rc);
+}
+
+
+static void
+store_panic(MDB_env *env, const char *text)
+{
+    (void) env;
+    (void) fprintf(stderr, "referral store: liblmdb: %s\n", text);
+    abort();
+}
+
+
+static referral_rc_t
+store_open_new(const referral_options_t *opts, const struct stat *st,
+    referral_store_t **out, referral_error_t *err)
+{
+    referral_rc_t      rc;
+    referral_store_t  *store;
+
+    store = calloc(1, sizeof(referral_store_t));
+    if (store == NULL) {
+        store_error(err, REFERRAL_FULL, ENOMEM, "malloc() failed");
+        return REFERRAL_FULL;
+    }
+
+    (void) snprintf(store->path, sizeof(store->path), "%s", opts->path);
+    (void) snprintf(store->intake_path, sizeof(store->intake_path), "%s",
+                    opts->intake_path ? opts->intake_path : "/dev/shm");
+
+    store->intake_size = opts->intake_size ? opts->intake_size
+                                           : STORE_RING_SIZE;
+    store->durable = opts->durable;
+    store->readonly = opts->readonly;
+    store->dev = st->st_dev;
+    store->ino = st->st_ino;
+    store->refs = 1;
+
+    rc = store_open_env(opts, &store->env, err);
+
+    if (rc != REFERRAL_OK) {
+        free(store);
+        return rc;
+    }
+
+    (void) mdb_env_set_assert(store->env, store_panic);
+
+    rc = store_check_length(store->env, store->path, err);
+
+    if (rc == REFERRAL_OK) {
+        rc = store_open_schema(store, err);
+    }
+
+    if (rc != REFERRAL_OK) {
+        mdb_env_close(store->env);
+        free(store);
+        return rc;
+    }
+
+    store->next = store_opened;
+    store_opened = store;
+    *out = store;
+
+    return REFERRAL_OK;
+}
+
+
+referral_rc_t
+referral_store_open(const referral_options_t *opts, referral_store_t **out,
+    referral_error_t *err)
+{
+    struct stat        st;
+    referral_rc_t      rc;
+    referral_store_t  *store;
+
+    memset(err, 0, sizeof(referral_error_t));
+
+    rc = store_check_place(opts->path, &st, err);
+
+    if (rc != REFERRAL_OK) {
+        return rc;
+    }
+
+    for (store = store_opened; store; store = store->next) {
+        if (store->dev == st.st_dev && store->ino == st.st_ino) {
+            store->refs++;
+            *out = store;
+            return REFERRAL_OK;
+        }
+    }
+
+    if (strlen(opts->path) >= sizeof(store->path) - 1) {
+        store_error(err, REFERRAL_SYSTEM, ENAMETOOLONG,
+                    "the path of the store is too long");
+        return REFERRAL_SYSTEM;
+    }
+
+    rc = store_check_empty(opts->path, err);
+
+    if (rc != REFERRAL_OK) {
+        return rc;
+    }
+
+    return store_open_new(opts, &st, out, err);
+}
+
+
+void
+referral_store_close(referral_store_t *store)
+{
+    /*
+     * The environment is left to exit(): liblmdb 0.9.26 to 0.9.31 destroy the
+     * mutexes in the lock file when they close, also those others wait for.
+     */
+
+    store->refs--;
+}
+
+
+static referral_rc_t
+store_make_program(referral_store_t *store, referral_str_t name,
+    unsigned *case_sensitive, uint32_t *id, referral_error_t *err)
+{
+    MDB_val              v;
+    size_t              *size;
+    uint32_t            *last;
+    store_txn_t          t;
+    struct timespec      ts;
+    referral_record_t    record;
+    store_program_row_t  row;
+
+    t.cells = store_cells_create();
+
+    if (t.cells == NULL || store_begin(&t, store, 0) != 0) {
+        goto failed;
+    }
+
+    if (store_get(&t, STORE_PROG, name.data, name.len, &v)
+        && v.mv_size == sizeof(row))
+    {
+        /* another worker was faster */
+
+        memcpy(&row, v.mv_data, sizeof(row));
+        *id = row.id;
+        *case_sensitive = row.case_sensitive;
+
+        store_abort(&t);
+        store_cells_destroy(t.cells);
+
+        return REFERRAL_OK;
+    }
+
+    last = store_cell(&t, STORE_META, "N", 1, sizeof(uint32_t), &size);
+
+    if (last != NULL) {
+        *size = sizeof(uint32_t);
+
+        (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+        memset(&record, 0, sizeof(record));
+        record.type = REFERRAL_RECORD_PROGRAM;
+        record.time = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+        record.u.program.id = *id = ++*last;
+        record.u.program.case_sensitive = (uint8_t) *case_sensitive;
+        record.u.program.name = name;
+
+        (void) store_apply(&t, &record);
+        store_cells_write(&t);
+    }
+
+    if (store_commit(&t) == 0) {
+        (void) mdb_env_sync(store->env, 1);
+    }
+
+failed:
+
+    store_cells_destroy(t.cells);
+
+    if (t.cells == NULL || t.rc != 0) {
+        store_error(err, REFERRAL_SYSTEM, 0, "cannot make the program in "
+                    "\"%s\" (%s)", store->path,
+                    t.cells ? mdb_strerror(t.rc) : "no memory");
+        return t.cells ? store_rc(t.rc) : REFERRAL_FULL;
+    }
+
+    return REFERRAL_OK;
+}
+
+
+referral_rc_t
+referral_store_program(referral_store_t *store, referral_str_t name,
+    unsigned *case_sensitive, uint32_t *id, referral_error_t *err)
+{
+    MDB_val              v;
+    store_txn_t          t;
+    store_program_row_t  row;
+
+    memset(&row, 0, sizeof(row));
+
+    if (store_begin(&t, store, MDB_RDONLY) == 0) {
+        if (store_get(&t, STORE_PROG, name.data, name.len, &v)
+            && v.mv_size == sizeof(row))
+        {
+            memcpy(&row, v.mv_data, sizeof(row));
+        }
+
+        store_abort(&t);
+    }
+
+    if (t.rc != 0) {
+        store_error(err, store_rc(t.rc), 0, "%s failed in \"%s\" (%s)",
+                    t.what, store->path, mdb_strerror(t.rc));
+        return store_rc(t.rc);
+    }
+
+    if (row.id != 0) {
+        *id = row.id;
+        *case_sensitive = row.case_sensitive;
+        return REFERRAL_OK;
+    }
+
+    return store_make_program(store, name, case_sensitive, id, err);
+}
