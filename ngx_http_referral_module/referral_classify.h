@@ -1,0 +1,84 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * What kind of visitor hit a link.  Pure functions, no nginx; PCRE2 for the
+ * user-agent lists, in contexts of their own and within limits.
+ */
+
+#ifndef REFERRAL_CLASSIFY_H
+#define REFERRAL_CLASSIFY_H
+
+#include "referral_store.h"
+
+
+/* A compiled list of user agents: the built-in one, or a program's own. */
+
+typedef struct referral_agents_s  referral_agents_t;
+
+typedef enum {
+    REFERRAL_AGENT_BROWSER = 0,     /* looks like a browser */
+    REFERRAL_AGENT_CRAWLER,
+    REFERRAL_AGENT_PREVIEW,
+    REFERRAL_AGENT_SCANNER,
+    REFERRAL_AGENT_EMPTY,
+    REFERRAL_AGENT_UNDECIDED        /* the match limit was hit */
+} referral_agent_t;
+
+#define REFERRAL_AGENT_BYTES    512     /* of a user agent that are looked at */
+
+/*
+ * The built-in list, with a text of additional lines when text is not NULL:
+ * one literal or "~regex" per line, case-insensitive, "#" comments.  Returns
+ * NULL with the line (0: the built-in list) and a phrase in why.  Made once,
+ * before fork; the cache in it is per process.  Not thread-safe.
+ */
+
+referral_agents_t *referral_agents_create(const char *text, size_t len,
+    unsigned *line, char *why, size_t why_size);
+void referral_agents_free(referral_agents_t *agents);
+
+/*
+ * One user agent; *own is set when the program's own list said so.  Cached
+ * by a 64-bit hash of the bytes, so the usual cost is the hash.
+ */
+
+referral_agent_t referral_agents_match(referral_agents_t *agents,
+    referral_str_t user_agent, int *own);
+
+
+typedef enum {
+    REFERRAL_METHOD_GET = 0,
+    REFERRAL_METHOD_HEAD,
+    REFERRAL_METHOD_OPTIONS,
+    REFERRAL_METHOD_OTHER
+} referral_method_t;
+
+/* What a decision is made of.  Absent headers are strings of length 0. */
+
+typedef struct {
+    referral_method_t       method;
+    referral_str_t          user_agent;
+    referral_str_t          accept;
+    referral_str_t          sec_purpose;    /* or Purpose */
+    referral_str_t          x_purpose;
+    referral_str_t          x_moz;
+    referral_str_t          sec_fetch_dest;
+    referral_str_t          sec_fetch_mode;
+} referral_request_t;
+
+/*
+ * The class of a hit on a link, by the cheapest test that decides: method,
+ * prefetch headers, Fetch metadata (W3C; unknown tokens are ignored), user
+ * agent, Accept.  agents NULL: user agents are not looked at.  Never SELF,
+ * UNKNOWN or INACTIVE: those need the code.
+ */
+
+referral_class_t referral_classify(const referral_request_t *req,
+    referral_agents_t *agents, referral_why_t *why);
+
+/* Sec-GPC, W3C section 3.3: on only when the value is exactly "1". */
+
+int referral_gpc_on(referral_str_t value);
+
+
+#endif /* REFERRAL_CLASSIFY_H */
