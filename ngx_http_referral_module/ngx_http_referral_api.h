@@ -1,0 +1,372 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * The companion endpoint: what its files share.
+ *
+ *   ngx_http_referral_api_module.c    directive, token file, life of a call
+ *   ngx_http_referral_api_routes.c    routes, who may, query parameters
+ *   ngx_http_referral_api_body.c      request bodies, limits, JSON in
+ *   ngx_http_referral_api_json.c      JSON out
+ *   ngx_http_referral_api_answer.c    problem documents, headers, answers
+ *   ngx_http_referral_api_fields.c    the rules of a code's fields
+ *   ngx_http_referral_api_codes.c     GET of codes
+ *   ngx_http_referral_api_write.c     PUT, POST and DELETE of codes
+ *   ngx_http_referral_api_batch.c     many codes in one POST, and dry runs
+ *   ngx_http_referral_api_query.c     parameters of counters, days
+ *   ngx_http_referral_api_counters.c  counters
+ *   ngx_http_referral_api_clicks.c    one click
+ *   ngx_http_referral_api_status.c    health and metrics
+ */
+
+#ifndef NGX_HTTP_REFERRAL_API_H
+#define NGX_HTTP_REFERRAL_API_H
+
+#include <jansson.h>
+
+#include "ngx_http_referral_module.h"
+#include "referral_tokens.h"
+
+
+#define NGX_HTTP_REFERRAL_API_ARGS        6         /* parameters of a route */
+#define NGX_HTTP_REFERRAL_API_LIMIT       50        /* items of a list */
+#define NGX_HTTP_REFERRAL_API_LIMIT_MAX   250
+#define NGX_HTTP_REFERRAL_API_DAYS        400       /* of one range */
+#define NGX_HTTP_REFERRAL_API_LINES       1000      /* of one NDJSON body */
+#define NGX_HTTP_REFERRAL_API_BODY        (1024 * 1024)
+
+
+typedef struct ngx_http_referral_api_ctx_s  ngx_http_referral_api_ctx_t;
+
+/*
+ * What a handler of a route, or a step before it, returns: NGX_DECLINED, when
+ * api->problem says what is wrong and has to be sent; NGX_DONE, when it waits
+ * and will call ngx_http_referral_api_finish(); or what sending returned.
+ */
+
+typedef ngx_int_t (*ngx_http_referral_api_pt)(
+    ngx_http_referral_api_ctx_t *api);
+
+
+typedef struct {
+    ngx_str_t                     field;
+    const char                   *message;
+} ngx_http_referral_api_error_t;
+
+typedef struct {
+    ngx_uint_t                    status;   /* 0: no problem */
+    const char                   *code;     /* stable, for programs */
+    const char                   *detail;   /* one sentence, for people */
+    ngx_array_t                   errors;   /* ngx_http_referral_api_error_t */
+} ngx_http_referral_api_problem_t;
+
+
+typedef enum {
+    NGX_HTTP_REFERRAL_API_NO_BODY = 0,
+    NGX_HTTP_REFERRAL_API_JSON,
+    NGX_HTTP_REFERRAL_API_NDJSON            /* or one JSON object */
+} ngx_http_referral_api_body_e;
+
+typedef struct {
+    ngx_str_t                     path;     /* ends with "/": an id follows */
+    ngx_uint_t                    method;
+    ngx_uint_t                    scope;    /* referral_scope_t */
+    ngx_http_referral_api_body_e  body;
+    ngx_http_referral_api_pt      handler;
+    ngx_str_t                     params[NGX_HTTP_REFERRAL_API_ARGS];
+} ngx_http_referral_api_route_t;
+
+
+typedef struct {
+    ngx_http_referral_program_t          *program;  /* NULL: no API here */
+    referral_tokens_t                    *tokens;   /* NULL: auth=off */
+} ngx_http_referral_api_loc_conf_t;
+
+
+/* One code to be written. */
+
+#define NGX_HTTP_REFERRAL_API_GENERATED   9         /* 44 bits; TRUST.md F12 */
+
+typedef struct {
+    ngx_http_referral_api_ctx_t          *api;
+    referral_code_change_t                change;
+    ngx_http_referral_waiter_t            waiter;
+    ngx_http_referral_api_problem_t       problem;
+    ngx_uint_t                            line;     /* of an NDJSON body */
+    ngx_uint_t                            tries;    /* generated codes, 0:
+                                                       the caller named it */
+    unsigned                              created:1;
+    u_char              generated[NGX_HTTP_REFERRAL_API_GENERATED];
+} ngx_http_referral_api_write_t;
+
+
+struct ngx_http_referral_api_ctx_s {
+    ngx_http_request_t                   *request;
+    ngx_http_referral_program_t          *program;
+    const ngx_http_referral_api_route_t  *route;
+    ngx_str_t                             id;       /* end of the path */
+    ngx_str_t                             args[NGX_HTTP_REFERRAL_API_ARGS];
+                                                    /* data NULL: absent */
+    ngx_str_t                             body;
+    ngx_str_t                             etag;     /* empty: no-store */
+    ngx_str_t                             allow;    /* of a 405 */
+    ngx_http_referral_api_problem_t       problem;
+    ngx_http_referral_api_write_t        *writes;
+    ngx_uint_t                            nwrites;
+    ngx_uint_t                            pending;  /* writes waited for */
+    ngx_http_referral_api_pt              answer;   /* when there are none */
+    unsigned                              ndjson:1;
+    unsigned                              dry_run:1;
+};
+
+
+/* ngx_http_referral_api_module.c */
+
+/* Ends a call that waited, with what a handler would have returned. */
+void ngx_http_referral_api_finish(ngx_http_referral_api_ctx_t *api,
+    ngx_int_t rc);
+
+
+/* ngx_http_referral_api_routes.c */
+
+/* Token, route, method, scope, parameters; sets api->route. */
+ngx_int_t ngx_http_referral_api_check(ngx_http_referral_api_ctx_t *api);
+
+/* A query parameter by its name, decoded; NULL when it was not given. */
+ngx_str_t *ngx_http_referral_api_arg(ngx_http_referral_api_ctx_t *api,
+    const char *name);
+
+/* limit=, with an error in api->problem when it is not 1 to 250. */
+ngx_uint_t ngx_http_referral_api_limit(ngx_http_referral_api_ctx_t *api);
+
+/* A snapshot; NULL: api->problem is set. */
+referral_snapshot_t *ngx_http_referral_api_read(
+    ngx_http_referral_api_ctx_t *api);
+
+/* The problem of a store that cannot be read; returns NGX_DECLINED. */
+ngx_int_t ngx_http_referral_api_unreadable(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_body.c */
+
+/* Content-Type, Content-Encoding and length, before anything is read. */
+ngx_int_t ngx_http_referral_api_body_check(ngx_http_referral_api_ctx_t *api);
+
+/* Gathers what was read, in memory and in a file, into api->body. */
+ngx_int_t ngx_http_referral_api_body_read(ngx_http_referral_api_ctx_t *api);
+
+/* A JSON object, to be json_decref()ed; NULL: the problem is set. */
+json_t *ngx_http_referral_api_object(ngx_str_t *text,
+    ngx_http_referral_api_problem_t *problem);
+
+
+/* ngx_http_referral_api_json.c */
+
+/* Text of an answer, in the pool.  A failed allocation is latched. */
+
+typedef struct {
+    ngx_pool_t                   *pool;
+    ngx_chain_t                  *first;
+    ngx_chain_t                 **last;
+    ngx_buf_t                    *buf;
+    off_t                         size;
+    unsigned                      comma:1;
+    unsigned                      failed:1;
+} ngx_http_referral_out_t;
+
+void ngx_http_referral_out_init(ngx_http_referral_out_t *out,
+    ngx_pool_t *pool);
+void ngx_http_referral_out_write(ngx_http_referral_out_t *out,
+    const void *data, size_t len);
+void ngx_http_referral_out_printf(ngx_http_referral_out_t *out,
+    const char *fmt, ...);
+
+/*
+ * One value each, with its comma, and its key unless that is NULL (the items
+ * of an array).  open takes "{" or "[", close "}" or "]".  An empty string of
+ * json_str_or_null and a time of 0 are null; times are ms, written in seconds.
+ */
+
+void ngx_http_referral_json_open(ngx_http_referral_out_t *out,
+    const char *key, const char *bracket);
+void ngx_http_referral_json_close(ngx_http_referral_out_t *out,
+    const char *bracket);
+void ngx_http_referral_json_str(ngx_http_referral_out_t *out,
+    const char *key, referral_str_t value);
+void ngx_http_referral_json_str_or_null(ngx_http_referral_out_t *out,
+    const char *key, referral_str_t value);
+void ngx_http_referral_json_text(ngx_http_referral_out_t *out,
+    const char *key, const char *value);
+void ngx_http_referral_json_uint(ngx_http_referral_out_t *out,
+    const char *key, uint64_t value);
+void ngx_http_referral_json_bool(ngx_http_referral_out_t *out,
+    const char *key, ngx_uint_t value);
+void ngx_http_referral_json_null(ngx_http_referral_out_t *out,
+    const char *key);
+void ngx_http_referral_json_time(ngx_http_referral_out_t *out,
+    const char *key, int64_t ms);
+void ngx_http_referral_json_clicks(ngx_http_referral_out_t *out,
+    const referral_counts_t *counts);
+void ngx_http_referral_json_errors(ngx_http_referral_out_t *out,
+    ngx_array_t *errors);
+
+
+/* ngx_http_referral_api_answer.c */
+
+/* Says what is wrong; returns NGX_DECLINED. */
+ngx_int_t ngx_http_referral_api_refuse(
+    ngx_http_referral_api_problem_t *problem, ngx_uint_t status,
+    const char *code, const char *detail);
+
+/* Adds an error of a field; names that are no plain words are not repeated. */
+void ngx_http_referral_api_error(ngx_pool_t *pool,
+    ngx_http_referral_api_problem_t *problem, referral_str_t field,
+    const char *message);
+
+/* Sends; with api->etag set, the answer may become a 304. */
+ngx_int_t ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status, const char *type, ngx_http_referral_out_t *out);
+ngx_int_t ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status, ngx_http_referral_out_t *out);
+ngx_int_t ngx_http_referral_api_send_problem(
+    ngx_http_referral_api_ctx_t *api);
+
+/* Sets api->etag: the program, the transaction of the snapshot, and what else
+   the answer depends on. */
+ngx_int_t ngx_http_referral_api_etag(ngx_http_referral_api_ctx_t *api,
+    referral_snapshot_t *snap, uint32_t salt);
+
+
+/* ngx_http_referral_api_fields.c */
+
+/* A code's syntax, [A-Za-z0-9][A-Za-z0-9_-]{0,63}. */
+ngx_uint_t ngx_http_referral_api_code_valid(referral_str_t code);
+
+/* NULL, or what is wrong with the owner of a code. */
+const char *ngx_http_referral_api_owner_wrong(referral_str_t owner);
+
+/*
+ * The fields of a code into a change, in the pool; with_code: the object may
+ * name the code.  Errors are added to the problem.
+ */
+void ngx_http_referral_api_fields(ngx_http_referral_api_ctx_t *api,
+    json_t *object, ngx_uint_t with_code, referral_code_change_t *change,
+    ngx_http_referral_api_problem_t *problem);
+
+
+/* ngx_http_referral_api_codes.c */
+
+/* One code of the program; not REFERRAL_OK: api->problem is set. */
+referral_rc_t ngx_http_referral_api_code_lookup(
+    ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
+    referral_str_t name, referral_code_t *code);
+
+void ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
+    ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
+    const referral_code_t *code);
+ngx_int_t ngx_http_referral_api_code_get(ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_code_list(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_write.c */
+
+ngx_int_t ngx_http_referral_api_code_put(ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_code_post(ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_code_delete(ngx_http_referral_api_ctx_t *api);
+
+/* Hands the writes without a problem to the store; api->answer follows. */
+ngx_int_t ngx_http_referral_api_submit(ngx_http_referral_api_ctx_t *api);
+
+/* The fields of a new code, of which the owner is required. */
+void ngx_http_referral_api_new_code(ngx_http_referral_api_write_t *write,
+    ngx_str_t *text);
+
+
+/* ngx_http_referral_api_batch.c */
+
+/* One write for each line of api->body that is not blank. */
+ngx_int_t ngx_http_referral_api_lines(ngx_http_referral_api_ctx_t *api);
+
+/* What submitting would find, without it. */
+ngx_int_t ngx_http_referral_api_dry_run(ngx_http_referral_api_ctx_t *api);
+
+/* The answer with the outcome of each line. */
+ngx_int_t ngx_http_referral_api_outcomes(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_query.c */
+
+typedef enum {
+    NGX_HTTP_REFERRAL_BY_DAY = 0,           /* as referral_dim_t */
+    NGX_HTTP_REFERRAL_BY_HOUR,
+    NGX_HTTP_REFERRAL_BY_CHANNEL,
+    NGX_HTTP_REFERRAL_BY_LANDING,
+    NGX_HTTP_REFERRAL_BY_CODE,
+    NGX_HTTP_REFERRAL_BY_CLASS,
+    NGX_HTTP_REFERRAL_BY_NOTHING
+} ngx_http_referral_by_e;
+
+typedef struct {
+    ngx_http_referral_api_ctx_t          *api;
+    ngx_http_referral_by_e                by;
+    uint32_t                              from;     /* days; both 0: all time */
+    uint32_t                              to;
+    uint32_t                              today;    /* when to follows the
+                                                       clock; or 0 */
+    uint32_t                              after;    /* rows passed over; or
+                                                       the id of a code */
+    ngx_uint_t                            limit;
+} ngx_http_referral_api_query_t;
+
+/* As "by" names them. */
+extern const char *const  ngx_http_referral_api_dims[];
+
+ngx_int_t ngx_http_referral_api_query(ngx_http_referral_api_query_t *query);
+
+
+/* ngx_http_referral_api_counters.c */
+
+/*
+ * GET v1/counters
+ *
+ *   by     none: one row, the total; or day, hour, code, channel, landing,
+ *          class.  hour is kept for the program as a whole only, and code
+ *          cannot be combined with code=.
+ *   from   RFC 3339 date or date-time; counted are whole days, UTC, both ends
+ *   to     included, at most 400 of them.  Without both: all time; without
+ *          to: until today; without from: 400 days.
+ *   code   counters of this code only
+ *   limit  rows, 1 to 250, 50 when absent
+ *   after  "next" of the answer before
+ *
+ *   {"program":"friends","code":null,"by":"day","from":"2026-11-01",
+ *    "to":"2026-11-22",
+ *    "data":[{"day":"2026-11-21","clicks":{"total":12,"human":9,"unique":7,
+ *             "classes":{"human":9,"preview":1,"crawler":2}}}],
+ *    "next":null}
+ *
+ * The name of a row is a member called as `by` says: "day":"2026-11-21",
+ * "hour":"2026-11-21T10:00:00Z", "code":"ANNA42", "channel":"wa" or null for
+ * links without one, "landing":"/welcome", "class":"human".  Days and hours
+ * without clicks have no row; of classes there is a row each, always, and
+ * its clicks have a total only.  With all time, from and to are null.
+ */
+
+ngx_int_t ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_clicks.c */
+
+ngx_int_t ngx_http_referral_api_click(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_status.c */
+
+ngx_int_t ngx_http_referral_api_health(ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_metrics(ngx_http_referral_api_ctx_t *api);
+
+
+#define ngx_http_referral_text(s)                                             \
+    (referral_str_t) { sizeof(s) - 1, (const unsigned char *) (s) }
+
+
+#endif /* NGX_HTTP_REFERRAL_API_H */

@@ -1,0 +1,283 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_api.h"
+
+
+static ngx_int_t ngx_http_referral_api_headers(
+    ngx_http_referral_api_ctx_t *api, ngx_uint_t status);
+static ngx_table_elt_t *ngx_http_referral_api_header(ngx_http_request_t *r,
+    const char *name, ngx_str_t value);
+static const char *ngx_http_referral_api_title(ngx_uint_t status);
+
+
+ngx_int_t
+ngx_http_referral_api_refuse(ngx_http_referral_api_problem_t *problem,
+    ngx_uint_t status, const char *code, const char *detail)
+{
+    problem->status = status;
+    problem->code = code;
+    problem->detail = detail;
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_http_referral_api_error(ngx_pool_t *pool,
+    ngx_http_referral_api_problem_t *problem, referral_str_t field,
+    const char *message)
+{
+    size_t                          i;
+    u_char                          c;
+    ngx_http_referral_api_error_t  *error;
+
+    if (problem->errors.elts == NULL
+        && ngx_array_init(&problem->errors, pool, 4,
+                          sizeof(ngx_http_referral_api_error_t))
+           != NGX_OK)
+    {
+        return;
+    }
+
+    error = ngx_array_push(&problem->errors);
+    if (error == NULL) {
+        return;
+    }
+
+    error->message = message;
+    ngx_str_set(&error->field, "?");
+
+    for (i = 0; i < field.len; i++) {
+        c = field.data[i] | 0x20;
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
+            && field.data[i] != '_')
+        {
+            return;
+        }
+    }
+
+    if (field.len > 0 && field.len <= 32) {
+        error->field.data = ngx_pnalloc(pool, field.len);
+        if (error->field.data == NULL) {
+            error->field.len = 0;
+            return;
+        }
+
+        ngx_memcpy(error->field.data, field.data, field.len);
+        error->field.len = field.len;
+    }
+}
+
+
+ngx_int_t
+ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status, const char *type, ngx_http_referral_out_t *out)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = api->request;
+
+    if (out->failed || ngx_http_referral_api_headers(api, status) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = out->size;
+
+    if (out->size) {
+        r->headers_out.content_type.data = (u_char *) type;
+        r->headers_out.content_type.len = ngx_strlen(type);
+        r->headers_out.content_type_len = r->headers_out.content_type.len;
+        r->headers_out.content_type_lowcase = NULL;
+
+    } else {
+        r->header_only = 1;
+    }
+
+    /* If-Match of a write must not turn what was done into a 412 */
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        r->disable_not_modified = 1;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out->buf->last_buf = (r == r->main);
+    out->buf->last_in_chain = 1;
+
+    return ngx_http_output_filter(r, out->first);
+}
+
+
+static ngx_int_t
+ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status)
+{
+    ngx_http_request_t  *r;
+
+    r = api->request;
+
+    if (ngx_http_referral_api_header(r, "X-Content-Type-Options",
+                                     (ngx_str_t) ngx_string("nosniff"))
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (api->etag.len && status == NGX_HTTP_OK) {
+        r->headers_out.etag = ngx_http_referral_api_header(r, "ETag",
+                                                           api->etag);
+        if (r->headers_out.etag == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_http_referral_api_header(r, "Cache-Control",
+            r->headers_out.etag ? (ngx_str_t) ngx_string("no-cache")
+                                : (ngx_str_t) ngx_string("no-store"))
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (status == NGX_HTTP_UNAUTHORIZED
+        && ngx_http_referral_api_header(r, "WWW-Authenticate",
+                                        (ngx_str_t) ngx_string("Bearer"))
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (status == NGX_HTTP_NOT_ALLOWED
+        && ngx_http_referral_api_header(r, "Allow", api->allow) == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
+        && ngx_http_referral_api_header(r, "Retry-After",
+                                        (ngx_str_t) ngx_string("1"))
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_referral_api_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = value;
+
+    return h;
+}
+
+
+ngx_int_t
+ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status, ngx_http_referral_out_t *out)
+{
+    ngx_http_referral_out_write(out, "\n", 1);
+
+    return ngx_http_referral_api_send(api, status, "application/json", out);
+}
+
+
+ngx_int_t
+ngx_http_referral_api_send_problem(ngx_http_referral_api_ctx_t *api)
+{
+    ngx_http_referral_out_t           out;
+    ngx_http_referral_api_problem_t  *problem;
+
+    problem = &api->problem;
+
+    ngx_http_referral_out_init(&out, api->request->pool);
+
+    ngx_http_referral_json_open(&out, NULL, "{");
+    ngx_http_referral_json_text(&out, "type", "about:blank");
+    ngx_http_referral_json_text(&out, "title",
+                                ngx_http_referral_api_title(problem->status));
+    ngx_http_referral_json_uint(&out, "status", problem->status);
+    ngx_http_referral_json_text(&out, "code", problem->code);
+    ngx_http_referral_json_text(&out, "detail", problem->detail);
+    ngx_http_referral_json_errors(&out, &problem->errors);
+    ngx_http_referral_json_close(&out, "}");
+    ngx_http_referral_out_write(&out, "\n", 1);
+
+    return ngx_http_referral_api_send(api, problem->status,
+                                      "application/problem+json", &out);
+}
+
+
+static const char *
+ngx_http_referral_api_title(ngx_uint_t status)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        ngx_uint_t   status;
+        const char  *title;
+    } titles[] = {
+        { NGX_HTTP_BAD_REQUEST, "Bad Request" },
+        { NGX_HTTP_UNAUTHORIZED, "Unauthorized" },
+        { NGX_HTTP_FORBIDDEN, "Forbidden" },
+        { NGX_HTTP_NOT_FOUND, "Not Found" },
+        { NGX_HTTP_NOT_ALLOWED, "Method Not Allowed" },
+        { NGX_HTTP_CONFLICT, "Conflict" },
+        { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large" },
+        { NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type" },
+        { 422, "Unprocessable Content" },
+        { NGX_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable" }
+    };
+
+    for (i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
+        if (titles[i].status == status) {
+            return titles[i].title;
+        }
+    }
+
+    return "Internal Server Error";
+}
+
+
+ngx_int_t
+ngx_http_referral_api_etag(ngx_http_referral_api_ctx_t *api,
+    referral_snapshot_t *snap, uint32_t salt)
+{
+    api->etag.data = ngx_pnalloc(api->request->pool,
+                                 api->program->name.len + NGX_INT64_LEN
+                                 + NGX_INT32_LEN + sizeof("\"--\""));
+    if (api->etag.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    api->etag.len = ngx_sprintf(api->etag.data, "\"%V-%uxL-%uxD\"",
+                                &api->program->name,
+                                referral_snapshot_id(snap), salt)
+                    - api->etag.data;
+
+    return NGX_OK;
+}

@@ -1,0 +1,80 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_api.h"
+
+
+static void ngx_http_referral_api_click_json(ngx_http_referral_out_t *out,
+    ngx_http_referral_api_ctx_t *api, referral_click_info_t *click);
+
+
+ngx_int_t
+ngx_http_referral_api_click(ngx_http_referral_api_ctx_t *api)
+{
+    u_char                    id[REFERRAL_CLICK_ID_SIZE + 3];
+    uint32_t                  program;
+    ngx_str_t                 bytes;
+    referral_rc_t             rc;
+    referral_snapshot_t      *snap;
+    referral_click_info_t     click;
+    ngx_http_referral_out_t   out;
+
+    snap = ngx_http_referral_api_read(api);
+    if (snap == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_referral_out_init(&out, api->request->pool);
+
+    program = ngx_http_referral_program_id(api->program->index);
+    bytes.data = id;
+
+    if (api->id.len != REFERRAL_CLICK_ID_LEN
+        || ngx_decode_base64url(&bytes, &api->id) != NGX_OK
+        || bytes.len != REFERRAL_CLICK_ID_SIZE)
+    {
+        rc = REFERRAL_NOT_FOUND;
+
+    } else {
+        rc = referral_click_get(snap, program, id, &click);
+    }
+
+    if (rc == REFERRAL_OK) {
+        ngx_http_referral_api_click_json(&out, api, &click);
+    }
+
+    ngx_http_referral_read_end(snap);
+
+    if (rc == REFERRAL_NOT_FOUND) {
+        return ngx_http_referral_api_refuse(&api->problem, NGX_HTTP_NOT_FOUND,
+                   "click_not_found", "the program has no such click");
+    }
+
+    if (rc != REFERRAL_OK) {
+        return ngx_http_referral_api_unreadable(api);
+    }
+
+    return ngx_http_referral_api_send_json(api, NGX_HTTP_OK, &out);
+}
+
+
+static void
+ngx_http_referral_api_click_json(ngx_http_referral_out_t *out,
+    ngx_http_referral_api_ctx_t *api, referral_click_info_t *click)
+{
+    ngx_http_referral_json_open(out, NULL, "{");
+    ngx_http_referral_json_str(out, "program",
+                               ngx_http_referral_str(api->program->name));
+    ngx_http_referral_json_str(out, "click_id",
+                               ngx_http_referral_str(api->id));
+    ngx_http_referral_json_time(out, "clicked_at", click->time);
+    ngx_http_referral_json_str_or_null(out, "code", click->code);
+    ngx_http_referral_json_text(out, "class",
+                                referral_class_name(click->class));
+    ngx_http_referral_json_text(out, "why", referral_why_name(click->why));
+    ngx_http_referral_json_bool(out, "unique", click->unique);
+    ngx_http_referral_json_str_or_null(out, "channel", click->channel);
+    ngx_http_referral_json_str_or_null(out, "landing", click->landing);
+    ngx_http_referral_json_close(out, "}");
+}

@@ -1,0 +1,398 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_api.h"
+
+
+#define NGX_HTTP_REFERRAL_TOKEN_FILE_MAX  (64 * 1024)
+
+
+static ngx_int_t ngx_http_referral_api_start(ngx_http_referral_api_ctx_t *api);
+static void ngx_http_referral_api_body_handler(ngx_http_request_t *r);
+static void *ngx_http_referral_api_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_referral_api_merge_loc_conf(ngx_conf_t *cf,
+    void *parent, void *child);
+static char *ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_referral_api_location(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf);
+static char *ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
+    referral_tokens_t **tokens);
+static char *ngx_http_referral_api_open_tokens(ngx_conf_t *cf,
+    ngx_str_t *file, ngx_fd_t fd, ngx_str_t *text);
+static void ngx_http_referral_api_free_tokens(void *data);
+
+
+static ngx_command_t  ngx_http_referral_api_commands[] = {
+
+    { ngx_string("referral_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_referral_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_referral_api_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_referral_api_create_loc_conf, /* create location configuration */
+    ngx_http_referral_api_merge_loc_conf   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_referral_api_module = {
+    NGX_MODULE_V1,
+    &ngx_http_referral_api_module_ctx,     /* module context */
+    ngx_http_referral_api_commands,        /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_int_t
+ngx_http_referral_api_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                          rc;
+    ngx_http_referral_api_ctx_t       *api;
+    ngx_http_referral_api_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_api_module);
+
+    api = ngx_pcalloc(r->pool, sizeof(ngx_http_referral_api_ctx_t));
+    if (api == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    api->request = r;
+    api->program = alcf->program;
+
+    ngx_http_set_ctx(r, api, ngx_http_referral_api_module);
+
+    rc = ngx_http_referral_api_check(api);
+
+    if (rc == NGX_OK) {
+        return ngx_http_referral_api_start(api);
+    }
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_discard_request_body(r);
+
+        if (rc == NGX_OK) {
+            return ngx_http_referral_api_send_problem(api);
+        }
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_referral_api_start(ngx_http_referral_api_ctx_t *api)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = api->request;
+
+    if (api->route->body) {
+        rc = ngx_http_read_client_request_body(r,
+                                         ngx_http_referral_api_body_handler);
+
+        return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = api->route->handler(api);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_referral_api_send_problem(api);
+    }
+
+    if (rc == NGX_DONE) {
+        r->main->count++;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_referral_api_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_http_referral_api_ctx_t  *api;
+
+    api = ngx_http_get_module_ctx(r, ngx_http_referral_api_module);
+
+    rc = ngx_http_referral_api_body_read(api);
+
+    if (rc == NGX_OK) {
+        rc = api->route->handler(api);
+    }
+
+    if (rc != NGX_DONE) {
+        ngx_http_referral_api_finish(api, rc);
+    }
+}
+
+
+void
+ngx_http_referral_api_finish(ngx_http_referral_api_ctx_t *api, ngx_int_t rc)
+{
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_referral_api_send_problem(api);
+    }
+
+    ngx_http_finalize_request(api->request, rc);
+}
+
+
+static void *
+ngx_http_referral_api_create_loc_conf(ngx_conf_t *cf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->program = NULL;
+     *     conf->tokens = NULL;
+     */
+
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_referral_api_loc_conf_t));
+}
+
+
+/*
+ * Not inherited, as no content handler is; but "if" and "limit_except" inside
+ * the location are still the location.
+ */
+
+static char *
+ngx_http_referral_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_referral_api_loc_conf_t  *prev = parent;
+    ngx_http_referral_api_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && prev->program != NULL) {
+        *conf = *prev;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_http_referral_api_handler;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_api_loc_conf_t *alcf = conf;
+
+    char                           *rv;
+    ngx_str_t                      *value, file;
+    ngx_http_core_loc_conf_t       *clcf;
+    ngx_http_referral_program_t    *program;
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    if (alcf->program != NULL) {
+        return "is duplicate";
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    rv = ngx_http_referral_api_location(cf, clcf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+    rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_referral_module);
+
+    program = ngx_http_referral_find_program(rmcf, &value[1]);
+
+    if (program == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown referral program \"%V\", declare it with "
+                           "\"referral_program\" before", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strncmp(value[2].data, "token_file=", 11) == 0) {
+        file.data = value[2].data + 11;
+        file.len = value[2].len - 11;
+
+        rv = ngx_http_referral_api_tokens(cf, &file, &alcf->tokens);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
+    } else if (ngx_strcmp(value[2].data, "auth=off") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be "
+                           "\"token_file=file\" or \"auth=off\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->program = program;
+    rmcf->used = 1;
+
+    clcf->handler = ngx_http_referral_api_handler;
+    clcf->auto_redirect = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_referral_api_location(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+{
+    if (clcf->regex != NULL || clcf->named || clcf->exact_match
+        || clcf->name.len == 0 || clcf->name.data[clcf->name.len - 1] != '/')
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"referral_api\" must be in a location given by "
+                           "a prefix that ends with \"/\", this one is \"%V\"",
+                           &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
+    referral_tokens_t **tokens)
+{
+    char                *rv;
+    unsigned             line;
+    ngx_fd_t             fd;
+    ngx_str_t            text;
+    const char          *why;
+    ngx_pool_cleanup_t  *cln;
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(file->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                       NGX_FILE_OPEN, 0);
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", file);
+        return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_http_referral_api_open_tokens(cf, file, fd, &text);
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", file);
+    }
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *tokens = referral_tokens_parse((char *) text.data, text.len, &line, &why);
+
+    if (*tokens == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid token file \"%V\", line %ui: %s", file,
+                           (ngx_uint_t) line, why);
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_referral_api_free_tokens;
+    cln->data = *tokens;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_referral_api_open_tokens(ngx_conf_t *cf, ngx_str_t *file,
+    ngx_fd_t fd, ngx_str_t *text)
+{
+    ssize_t          n;
+    ngx_file_info_t  fi;
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", file);
+        return NGX_CONF_ERROR;
+    }
+
+    if (!ngx_is_file(&fi)
+        || ngx_file_size(&fi) > NGX_HTTP_REFERRAL_TOKEN_FILE_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "token file \"%V\" is not a regular file of at "
+                           "most 64k", file);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_access(&fi) & (S_IWGRP|S_IWOTH)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "token file \"%V\" must not be writable by group "
+                           "or others", file);
+        return NGX_CONF_ERROR;
+    }
+
+    text->len = (size_t) ngx_file_size(&fi);
+
+    text->data = ngx_pnalloc(cf->temp_pool, text->len + 1);
+    if (text->data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    n = ngx_read_fd(fd, text->data, text->len);
+
+    if (n != (ssize_t) text->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
+                           ngx_read_fd_n " \"%V\" failed", file);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_referral_api_free_tokens(void *data)
+{
+    referral_tokens_free(data);
+}

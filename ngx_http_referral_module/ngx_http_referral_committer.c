@@ -1,0 +1,656 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * The committer; see the header.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ngx_http_referral_committer.h"
+
+
+#define NGX_HTTP_REFERRAL_RETRY      1000   /* ms between tries to open */
+#define NGX_HTTP_REFERRAL_MAINTAIN   5000   /* ms between housekeeping */
+#define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
+#define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
+#define NGX_HTTP_REFERRAL_REMIND     10000  /* ms between equal log lines */
+
+
+typedef struct {
+    ngx_http_referral_main_conf_t  *conf;
+    uint32_t                       *programs;
+    int                             fd;
+
+    pthread_t                       thread;
+    pthread_mutex_t                 mutex;
+    pthread_cond_t                  cond;
+    pthread_cond_t                  started;
+
+    /* set once, then read by both */
+    _Atomic(referral_intake_t *)    intake;
+    referral_store_t               *store;
+
+    _Atomic unsigned                sleeping;
+    _Atomic unsigned                notified;
+
+    /* under the mutex */
+    unsigned                        tried;
+    unsigned                        stop;
+    unsigned                        want_flush;
+    unsigned                        want_apply;
+    size_t                          max_results;
+    ngx_http_referral_news_t        news;
+
+    /* the thread's own */
+    uint64_t                        next_apply;     /* ms, monotonic */
+    uint64_t                        next_maintain;
+    uint64_t                        reminded;
+    referral_result_t               batch[NGX_HTTP_REFERRAL_RESULTS];
+} ngx_http_referral_committer_t;
+
+
+static ngx_http_referral_committer_t  committer;
+
+
+static uint64_t
+ngx_http_referral_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+}
+
+
+static int64_t
+ngx_http_referral_wall(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+static void
+ngx_http_referral_notify(void)
+{
+    uint64_t  one = 1;
+
+    if (atomic_exchange(&committer.notified, 1) == 0) {
+        (void) !write(committer.fd, &one, sizeof(one));
+    }
+}
+
+
+static void
+ngx_http_referral_report(const referral_error_t *err, unsigned warning)
+{
+    uint64_t  now;
+
+    now = ngx_http_referral_now();
+
+    pthread_mutex_lock(&committer.mutex);
+
+    if (strcmp(committer.news.error.text, err->text) != 0
+        || now - committer.reminded >= NGX_HTTP_REFERRAL_REMIND)
+    {
+        committer.news.error_new = 1;
+        committer.reminded = now;
+    }
+
+    committer.news.error = *err;
+    committer.news.warning = warning;
+
+    pthread_mutex_unlock(&committer.mutex);
+
+    ngx_http_referral_notify();
+}
+
+
+static void
+ngx_http_referral_recovered(void)
+{
+    pthread_mutex_lock(&committer.mutex);
+
+    if (committer.news.error.text[0] != '\0' && !committer.news.warning) {
+        committer.news.error.text[0] = '\0';
+        committer.news.error.rc = REFERRAL_OK;
+        committer.news.error_new = 1;
+    }
+
+    committer.news.last_commit = ngx_http_referral_wall();
+
+    pthread_mutex_unlock(&committer.mutex);
+}
+
+
+static referral_rc_t
+ngx_http_referral_open_programs(referral_error_t *err)
+{
+    unsigned                       case_sensitive;
+    ngx_uint_t                     i;
+    referral_rc_t                  rc;
+    ngx_http_referral_program_t  **program;
+
+    program = committer.conf->programs.elts;
+
+    for (i = 0; i < committer.conf->programs.nelts; i++) {
+        case_sensitive = program[i]->case_sensitive ? 1 : 0;
+
+        rc = referral_store_program(committer.store,
+                                    ngx_http_referral_str(program[i]->name),
+                                    &case_sensitive, &committer.programs[i], err);
+        if (rc != REFERRAL_OK) {
+            return rc;
+        }
+
+        if (case_sensitive != (program[i]->case_sensitive ? 1u : 0u)) {
+            (void) snprintf(err->text, sizeof(err->text),
+                            "program \"%.*s\" was made with case_sensitive "
+                            "%s, which stays", (int) program[i]->name.len,
+                            program[i]->name.data,
+                            case_sensitive ? "on" : "off");
+            ngx_http_referral_report(err, 1);
+        }
+    }
+
+    return REFERRAL_OK;
+}
+
+
+static void
+ngx_http_referral_open(void)
+{
+    referral_rc_t        rc;
+    referral_error_t     err;
+    referral_intake_t   *intake;
+    referral_options_t   opts;
+
+    ngx_memzero(&opts, sizeof(opts));
+
+    opts.path = (char *) committer.conf->store->name.data;
+    opts.intake_path = (char *) committer.conf->intake_path.data;
+    opts.map_size = committer.conf->map_size;
+    opts.intake_size = committer.conf->intake_size;
+    opts.durable = committer.conf->durable ? 1 : 0;
+
+    rc = REFERRAL_OK;
+
+    if (committer.store == NULL) {
+        rc = referral_store_open(&opts, &committer.store, &err);
+    }
+
+    if (rc == REFERRAL_OK) {
+        rc = ngx_http_referral_open_programs(&err);
+    }
+
+    if (rc == REFERRAL_OK) {
+        rc = referral_intake_open(committer.store, &intake, &err);
+    }
+
+    if (rc != REFERRAL_OK) {
+        ngx_http_referral_report(&err, 0);
+
+    } else {
+        ngx_http_referral_recovered();
+
+        if (err.text[0] != '\0') {
+            ngx_http_referral_report(&err, 1);
+        }
+
+        atomic_store_explicit(&committer.intake, intake, memory_order_release);
+    }
+
+    pthread_mutex_lock(&committer.mutex);
+    committer.tried = 1;
+    pthread_cond_signal(&committer.started);
+    pthread_mutex_unlock(&committer.mutex);
+}
+
+
+static void
+ngx_http_referral_failed(uint64_t *failed, const referral_error_t *err)
+{
+    referral_intake_info_t  info;
+
+    referral_intake_info(atomic_load(&committer.intake), &info);
+
+    pthread_mutex_lock(&committer.mutex);
+    *failed = info.taken_seq;
+    pthread_mutex_unlock(&committer.mutex);
+
+    ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMIT_ERRORS, 1);
+    ngx_http_referral_report(err, 0);
+}
+
+
+static void
+ngx_http_referral_flush(referral_intake_t *intake)
+{
+    uint64_t          seq;
+    referral_error_t  err;
+
+    if (referral_intake_flush(intake, &seq, &err) == REFERRAL_OK) {
+        ngx_http_referral_notify();
+        return;
+    }
+
+    ngx_http_referral_failed(&committer.news.flush_failed, &err);
+}
+
+
+/* Hands the results of a batch to the event loop. */
+
+static void
+ngx_http_referral_deliver(unsigned n)
+{
+    size_t              max;
+    referral_result_t  *results;
+
+    if (n == 0) {
+        return;
+    }
+
+    pthread_mutex_lock(&committer.mutex);
+
+    if (committer.news.nresults + n > committer.max_results) {
+        max = 2 * (committer.news.nresults + n);
+        results = realloc(committer.news.results, max * sizeof(referral_result_t));
+
+        if (results == NULL) {
+
+            /* the waiters run into their deadline */
+
+            pthread_mutex_unlock(&committer.mutex);
+            return;
+        }
+
+        committer.news.results = results;
+        committer.max_results = max;
+    }
+
+    ngx_memcpy(committer.news.results + committer.news.nresults, committer.batch,
+               n * sizeof(referral_result_t));
+    committer.news.nresults += n;
+
+    pthread_mutex_unlock(&committer.mutex);
+
+    ngx_http_referral_notify();
+}
+
+
+/* One batch.  Returns whether there is more to apply now. */
+
+static unsigned
+ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
+{
+    uint64_t          start;
+    referral_rc_t     rc;
+    referral_batch_t  batch;
+    referral_error_t  err;
+
+    start = ngx_http_referral_now();
+
+    rc = referral_intake_apply(intake, sync, committer.batch,
+                               NGX_HTTP_REFERRAL_RESULTS, &batch, &err);
+
+    if (rc != REFERRAL_OK) {
+        ngx_http_referral_failed(&committer.news.apply_failed, &err);
+        return 0;
+    }
+
+    ngx_http_referral_recovered();
+    ngx_http_referral_deliver(batch.results);
+
+    if (batch.records != 0) {
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMITS, 1);
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECORDS,
+                                   batch.records);
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMIT_MS,
+                             (ngx_atomic_int_t) (ngx_http_referral_now()
+                                                 - start));
+    }
+
+    if (batch.refused != 0) {
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_REFUSED,
+                                   batch.refused);
+        ngx_http_referral_report(&err, 1);
+    }
+
+    return batch.more;
+}
+
+
+static void
+ngx_http_referral_maintain(void)
+{
+    unsigned          records;
+    referral_rc_t     rc;
+    referral_error_t  err;
+
+    rc = referral_store_maintain(committer.store, &records, &err);
+
+    ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECOVERED, records);
+
+    if (rc != REFERRAL_OK) {
+        ngx_http_referral_report(&err, 0);
+
+    } else if (err.text[0] != '\0') {
+        ngx_http_referral_report(&err, 1);
+    }
+}
+
+
+static unsigned
+ngx_http_referral_unapplied(referral_intake_t *intake)
+{
+    referral_intake_info_t  info;
+
+    referral_intake_info(intake, &info);
+
+    return info.applied_seq != info.taken_seq;
+}
+
+
+static void
+ngx_http_referral_sleep_until(uint64_t ms)
+{
+    struct timespec  ts;
+
+    ts.tv_sec = (time_t) (ms / 1000);
+    ts.tv_nsec = (long) (ms % 1000) * 1000000;
+
+    (void) pthread_cond_timedwait(&committer.cond, &committer.mutex, &ts);
+}
+
+
+static void
+ngx_http_referral_idle(referral_intake_t *intake)
+{
+    uint64_t  now;
+
+    while (!committer.stop && !committer.want_flush && !committer.want_apply) {
+
+        now = ngx_http_referral_now();
+
+        if (now >= committer.next_maintain) {
+            return;
+        }
+
+        atomic_store(&committer.sleeping, 1);
+
+        if (ngx_http_referral_unapplied(intake)) {
+            atomic_store(&committer.sleeping, 0);
+
+            if (now >= committer.next_apply) {
+                return;
+            }
+
+            ngx_http_referral_sleep_until(committer.next_apply);
+            continue;
+        }
+
+        ngx_http_referral_sleep_until(committer.next_maintain);
+        atomic_store(&committer.sleeping, 0);
+
+        /* records gather for an interval from the first one on */
+
+        committer.next_apply = ngx_http_referral_now() + committer.conf->interval;
+    }
+}
+
+
+/* A turn of the committer.  Returns 0 when it has to end. */
+
+static unsigned
+ngx_http_referral_turn(referral_intake_t *intake)
+{
+    unsigned  stop, flush, apply;
+    uint64_t  now;
+
+    pthread_mutex_lock(&committer.mutex);
+
+    ngx_http_referral_idle(intake);
+
+    stop = committer.stop;
+    flush = committer.want_flush;
+    apply = committer.want_apply;
+    committer.want_flush = 0;
+    committer.want_apply = 0;
+
+    pthread_mutex_unlock(&committer.mutex);
+
+    if (flush) {
+        ngx_http_referral_flush(intake);
+    }
+
+    now = ngx_http_referral_now();
+
+    if (stop || apply
+        || (now >= committer.next_apply && ngx_http_referral_unapplied(intake)))
+    {
+
+        /* between two batches those who wait for the log are served */
+
+        if (ngx_http_referral_apply(intake, stop)) {
+            pthread_mutex_lock(&committer.mutex);
+            committer.want_apply = 1;
+            pthread_mutex_unlock(&committer.mutex);
+            return 1;
+        }
+
+        committer.next_apply = ngx_http_referral_now() + committer.conf->interval;
+    }
+
+    if (!stop && now >= committer.next_maintain) {
+        committer.next_maintain = now + NGX_HTTP_REFERRAL_MAINTAIN;
+        ngx_http_referral_maintain();
+    }
+
+    return !stop;
+}
+
+
+static void *
+ngx_http_referral_committer_run(void *data)
+{
+    uint64_t            deadline;
+    unsigned            stop;
+    referral_intake_t  *intake;
+
+    (void) data;
+
+    for ( ;; ) {
+        ngx_http_referral_open();
+
+        intake = atomic_load(&committer.intake);
+        if (intake != NULL) {
+            break;
+        }
+
+        deadline = ngx_http_referral_now() + NGX_HTTP_REFERRAL_RETRY;
+
+        pthread_mutex_lock(&committer.mutex);
+
+        while (!committer.stop && ngx_http_referral_now() < deadline) {
+            ngx_http_referral_sleep_until(deadline);
+        }
+
+        stop = committer.stop;
+        pthread_mutex_unlock(&committer.mutex);
+
+        if (stop) {
+            return NULL;
+        }
+    }
+
+    while (ngx_http_referral_turn(intake)) { /* void */ }
+
+    return NULL;
+}
+
+
+/* ------------------------------------------------- for the event loop -- */
+
+referral_intake_t *
+ngx_http_referral_committer_intake(void)
+{
+    return atomic_load_explicit(&committer.intake, memory_order_acquire);
+}
+
+
+referral_store_t *
+ngx_http_referral_committer_store(void)
+{
+    return (ngx_http_referral_committer_intake() != NULL) ? committer.store
+                                                          : NULL;
+}
+
+
+void
+ngx_http_referral_committer_wake(ngx_http_referral_need_e need)
+{
+    pthread_mutex_lock(&committer.mutex);
+
+    committer.want_flush |= (need == NGX_HTTP_REFERRAL_FLUSHED);
+    committer.want_apply |= (need == NGX_HTTP_REFERRAL_APPLIED);
+
+    pthread_cond_signal(&committer.cond);
+    pthread_mutex_unlock(&committer.mutex);
+}
+
+
+ngx_uint_t
+ngx_http_referral_committer_sleeps(void)
+{
+    /* the thread looks at the ring once more after it says it sleeps */
+
+    atomic_thread_fence(memory_order_seq_cst);
+
+    return atomic_load_explicit(&committer.sleeping, memory_order_relaxed);
+}
+
+
+void
+ngx_http_referral_committer_news(ngx_http_referral_news_t *news)
+{
+    atomic_store(&committer.notified, 0);
+
+    pthread_mutex_lock(&committer.mutex);
+
+    *news = committer.news;
+
+    committer.news.results = NULL;
+    committer.news.nresults = 0;
+    committer.max_results = 0;
+    committer.news.flush_failed = 0;
+    committer.news.apply_failed = 0;
+    committer.news.error_new = 0;
+
+    pthread_mutex_unlock(&committer.mutex);
+}
+
+
+void
+ngx_http_referral_committer_state(ngx_http_referral_news_t *news)
+{
+    pthread_mutex_lock(&committer.mutex);
+    *news = committer.news;
+    pthread_mutex_unlock(&committer.mutex);
+
+    news->results = NULL;
+    news->nresults = 0;
+}
+
+
+static void
+ngx_http_referral_await_store(void)
+{
+    uint64_t         end;
+    struct timespec  ts;
+
+    end = ngx_http_referral_now() + NGX_HTTP_REFERRAL_START;
+    ts.tv_sec = (time_t) (end / 1000);
+    ts.tv_nsec = (long) (end % 1000) * 1000000;
+
+    pthread_mutex_lock(&committer.mutex);
+
+    while (!committer.tried
+           && pthread_cond_timedwait(&committer.started, &committer.mutex,
+                                     &ts)
+              == 0)
+    {
+        /* void */
+    }
+
+    pthread_mutex_unlock(&committer.mutex);
+}
+
+
+ngx_int_t
+ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
+    uint32_t *programs, int fd, ngx_log_t *log)
+{
+    int                 rc;
+    sigset_t            all, old;
+    pthread_condattr_t  attr;
+
+    committer.conf = conf;
+    committer.programs = programs;
+    committer.fd = fd;
+    committer.next_maintain = ngx_http_referral_now()
+                              + NGX_HTTP_REFERRAL_MAINTAIN;
+
+    pthread_mutex_init(&committer.mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&committer.cond, &attr);
+    pthread_cond_init(&committer.started, &attr);
+    pthread_condattr_destroy(&attr);
+
+    /* signals are for the main thread */
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&committer.thread, NULL,
+                        ngx_http_referral_committer_run, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    if (rc != 0) {
+        ngx_log_error(NGX_LOG_EMERG, log, rc, "pthread_create() failed");
+        return NGX_ERROR;
+    }
+
+    ngx_http_referral_await_store();
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_referral_committer_stop(void)
+{
+    referral_intake_t  *intake;
+
+    pthread_mutex_lock(&committer.mutex);
+    committer.stop = 1;
+    pthread_cond_signal(&committer.cond);
+    pthread_mutex_unlock(&committer.mutex);
+
+    (void) pthread_join(committer.thread, NULL);
+
+    intake = atomic_exchange(&committer.intake, NULL);
+
+    if (intake != NULL) {
+        referral_intake_close(intake);
+        referral_store_close(committer.store);
+    }
+}

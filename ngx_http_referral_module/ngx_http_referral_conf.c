@@ -1,0 +1,357 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_module.h"
+
+
+#define NGX_HTTP_REFERRAL_MAP_MIN        ((off_t) 1024 * 1024)
+#define NGX_HTTP_REFERRAL_INTAKE_MIN     ((off_t) 1024 * 1024)
+#define NGX_HTTP_REFERRAL_INTAKE_MAX     ((off_t) 1024 * 1024 * 1024)
+#define NGX_HTTP_REFERRAL_INTERVAL_MAX   60000
+#define NGX_HTTP_REFERRAL_FILE_MAX       ((off_t) 1024 * 1024)
+
+
+static const char *ngx_http_referral_store_param(
+    ngx_http_referral_main_conf_t *rmcf, ngx_str_t *param);
+static const char *ngx_http_referral_store_size(size_t *size, ngx_str_t *s,
+    off_t min, off_t max);
+static const char *ngx_http_referral_store_interval(ngx_msec_t *interval,
+    ngx_str_t *s);
+static void ngx_http_referral_free_keys(void *data);
+static ngx_int_t ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd,
+    ngx_str_t *name, ngx_uint_t secret, ngx_str_t *text);
+
+
+char *
+ngx_http_referral_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_main_conf_t *rmcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+    ngx_path_t  *path;
+    const char  *why;
+
+    if (rmcf->store != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].data[0] != '/') {
+        return "needs an absolute path";
+    }
+
+    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (path == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->name = value[1];
+    path->conf_file = cf->conf_file->file.name.data;
+    path->line = cf->conf_file->line;
+
+    while (path->name.len > 1 && path->name.data[path->name.len - 1] == '/') {
+        path->name.data[--path->name.len] = '\0';
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        why = ngx_http_referral_store_param(rmcf, &value[i]);
+
+        if (why != NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s \"%V\"", why,
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    rmcf->store = path;
+
+    if (ngx_add_path(cf, &rmcf->store) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static const char *
+ngx_http_referral_store_size(size_t *size, ngx_str_t *s, off_t min, off_t max)
+{
+    off_t  n;
+
+    if (*size != NGX_CONF_UNSET_SIZE) {
+        return "duplicate parameter";
+    }
+
+    n = ngx_parse_offset(s);
+
+    if (n == NGX_ERROR) {
+        return "invalid size in";
+    }
+
+    if (n < min) {
+        return "less than 1m in";
+    }
+
+    if (n > max) {
+        return "too large a size in";
+    }
+
+    *size = n;
+
+    return NULL;
+}
+
+
+static const char *
+ngx_http_referral_store_interval(ngx_msec_t *interval, ngx_str_t *s)
+{
+    ngx_int_t  n;
+
+    if (*interval != NGX_CONF_UNSET_MSEC) {
+        return "duplicate parameter";
+    }
+
+    n = ngx_parse_time(s, 0);
+
+    if (n == NGX_ERROR || n == 0 || n > NGX_HTTP_REFERRAL_INTERVAL_MAX) {
+        return "not a time between 1ms and 60s in";
+    }
+
+    *interval = n;
+
+    return NULL;
+}
+
+
+static const char *
+ngx_http_referral_store_param(ngx_http_referral_main_conf_t *rmcf,
+    ngx_str_t *param)
+{
+    ngx_str_t  s;
+
+    if (ngx_strncmp(param->data, "map_size=", 9) == 0) {
+        s.len = param->len - 9;
+        s.data = param->data + 9;
+        return ngx_http_referral_store_size(&rmcf->map_size, &s,
+                                            NGX_HTTP_REFERRAL_MAP_MIN,
+                                            NGX_MAX_SIZE_T_VALUE);
+    }
+
+    if (ngx_strncmp(param->data, "intake=", 7) == 0) {
+        s.len = param->len - 7;
+        s.data = param->data + 7;
+        return ngx_http_referral_store_size(&rmcf->intake_size, &s,
+                                            NGX_HTTP_REFERRAL_INTAKE_MIN,
+                                            NGX_HTTP_REFERRAL_INTAKE_MAX);
+    }
+
+    if (ngx_strncmp(param->data, "interval=", 9) == 0) {
+        s.len = param->len - 9;
+        s.data = param->data + 9;
+        return ngx_http_referral_store_interval(&rmcf->interval, &s);
+    }
+
+    if (ngx_strncmp(param->data, "commit=", 7) == 0) {
+        if (rmcf->durable != NGX_CONF_UNSET) {
+            return "duplicate parameter";
+        }
+
+        rmcf->durable = (ngx_strcmp(param->data + 7, "durable") == 0);
+
+        if (!rmcf->durable && ngx_strcmp(param->data + 7, "relaxed") != 0) {
+            return "neither \"relaxed\" nor \"durable\" in";
+        }
+
+        return NULL;
+    }
+
+    if (ngx_strncmp(param->data, "intake_path=", 12) == 0) {
+        if (rmcf->intake_path.data != NULL) {
+            return "duplicate parameter";
+        }
+
+        rmcf->intake_path.len = param->len - 12;
+        rmcf->intake_path.data = param->data + 12;
+        return (param->data[12] == '/') ? NULL : "not an absolute path in";
+    }
+
+    return "invalid parameter";
+}
+
+
+char *
+ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_main_conf_t *rmcf = conf;
+
+    unsigned             line;
+    ngx_str_t           *value, text;
+    const char          *why;
+    ngx_pool_cleanup_t  *cln;
+
+    if (rmcf->keys != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    rmcf->key_file = value[1];
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_referral_read_file(cf, &rmcf->key_file, 1, &text) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf->keys = referral_keys_parse((char *) text.data, text.len, &line,
+                                     &why);
+    ngx_explicit_memzero(text.data, text.len);
+
+    if (rmcf->keys == NULL) {
+        if (line != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s in line %ui of \"%V\"",
+                               why, (ngx_uint_t) line, &rmcf->key_file);
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"",
+                               why, &rmcf->key_file);
+        }
+
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_referral_free_keys;
+    cln->data = rmcf->keys;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_referral_free_keys(void *data)
+{
+    referral_keys_free(data);
+}
+
+
+char *
+ngx_http_referral(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_loc_conf_t *rlcf = conf;
+
+    ngx_str_t                      *value;
+    ngx_http_referral_reference_t  *ref;
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    if (rlcf->program != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    rlcf->program = NULL;
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_referral_module);
+
+    ref = ngx_array_push(&rmcf->references);
+    if (ref == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ref->conf = rlcf;
+    ref->name = value[1];
+    ref->file = cf->conf_file->file.name.data;
+    ref->line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_referral_read_file(ngx_conf_t *cf, ngx_str_t *name, ngx_uint_t secret,
+    ngx_str_t *text)
+{
+    ngx_fd_t         fd;
+    ngx_int_t        rc;
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a FIFO would wait for its writer */
+
+    fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_referral_read_fd(cf, fd, name, secret, text);
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", name);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *name,
+    ngx_uint_t secret, ngx_str_t *text)
+{
+    ssize_t          n;
+    const char      *why;
+    ngx_file_info_t  fi;
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    why = NULL;
+
+    if (!ngx_is_file(&fi)) {
+        why = "is not a regular file";
+
+    } else if (secret && (ngx_file_access(&fi) & (S_IRWXG|S_IRWXO))) {
+        why = "must not be accessible to group or others, run chmod 600";
+
+    } else if (ngx_file_size(&fi) > NGX_HTTP_REFERRAL_FILE_MAX) {
+        why = "is larger than 1m";
+    }
+
+    if (why != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", name, why);
+        return NGX_ERROR;
+    }
+
+    text->len = ngx_file_size(&fi);
+    text->data = ngx_pnalloc(cf->temp_pool, text->len + 1);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_read_fd(fd, text->data, text->len);
+
+    if (n != (ssize_t) text->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
+                           ngx_read_fd_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,469 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_module.h"
+
+
+static ngx_uint_t ngx_http_referral_named(ngx_str_t *key, const char *name,
+    ngx_uint_t prefix);
+static ngx_uint_t ngx_http_referral_forged(ngx_list_t *list, ngx_uint_t *own);
+static ngx_int_t ngx_http_referral_unlink(ngx_pool_t *pool, ngx_list_t *list);
+static ngx_int_t ngx_http_referral_push_in(ngx_http_request_t *r,
+    ngx_uint_t which, ngx_str_t *value);
+static ngx_int_t ngx_http_referral_header_filter(ngx_http_request_t *r);
+static void ngx_http_referral_drop_out(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_uint_t caching);
+static ngx_uint_t ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+/* In the order of ngx_http_referral_value_e; in lower case, then as sent. */
+
+static struct {
+    ngx_str_t  lowcase;
+    ngx_str_t  key;
+} ngx_http_referral_headers_in[] = {
+    { ngx_string("x-referral-program"), ngx_string("X-Referral-Program") },
+    { ngx_string("x-referral-code"), ngx_string("X-Referral-Code") },
+    { ngx_string("x-referral-channel"), ngx_string("X-Referral-Channel") },
+    { ngx_string("x-referral-click"), ngx_string("X-Referral-Click") },
+    { ngx_string("x-referral-time"), ngx_string("X-Referral-Time") },
+    { ngx_string("x-referral-first-code"),
+      ngx_string("X-Referral-First-Code") },
+    { ngx_string("x-referral-token"), ngx_string("X-Referral-Token") }
+};
+
+
+ngx_int_t
+ngx_http_referral_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_referral_header_filter;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A subrequest has the headers of the main request, where they were dealt
+ * with unless its location has nothing to do with referrals.
+ */
+
+ngx_int_t
+ngx_http_referral_strip_handler(ngx_http_request_t *r)
+{
+    ngx_uint_t                     forged, own;
+    ngx_http_referral_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
+
+    if (!rlcf->strip) {
+        return NGX_DECLINED;
+    }
+
+    if (r != r->main) {
+        rlcf = ngx_http_get_module_loc_conf(r->main, ngx_http_referral_module);
+
+        if (rlcf->strip) {
+            return NGX_DECLINED;
+        }
+    }
+
+    own = 0;
+    forged = ngx_http_referral_forged(&r->headers_in.headers, &own);
+
+    if (forged + own == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (forged != 0) {
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_HEADERS_STRIPPED,
+                                   forged);
+    }
+
+    return ngx_http_referral_unlink(r->pool, &r->headers_in.headers) == NGX_OK
+           ? NGX_DECLINED : NGX_ERROR;
+}
+
+
+/*
+ * Compares a name as CGI, FastCGI and WSGI would see it: upper and lower case
+ * are one there, and everything but letters and digits is one character.
+ */
+
+static ngx_uint_t
+ngx_http_referral_named(ngx_str_t *key, const char *name, ngx_uint_t prefix)
+{
+    u_char  ch;
+    size_t  i;
+
+    for (i = 0; i < key->len; i++) {
+        ch = ngx_tolower(key->data[i]);
+
+        if (!(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9')) {
+            ch = '-';
+        }
+
+        if (name[i] == '\0') {
+            return prefix && ch == '-';
+        }
+
+        if (ch != (u_char) name[i]) {
+            return 0;
+        }
+    }
+
+    return name[i] == '\0';
+}
+
+
+/* Headers that a client sent; and those that are our own from before an
+   internal redirect. */
+
+static ngx_uint_t
+ngx_http_referral_forged(ngx_list_t *list, ngx_uint_t *own)
+{
+    ngx_uint_t        i, n, forged;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    forged = 0;
+
+    for (part = &list->part; part != NULL; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (!ngx_http_referral_named(&h[i].key, "x-referral", 1)) {
+                continue;
+            }
+
+            for (n = 0; n < NGX_HTTP_REFERRAL_VALUES; n++) {
+                if (h[i].key.data == ngx_http_referral_headers_in[n].key.data)
+                {
+                    break;
+                }
+            }
+
+            if (n == NGX_HTTP_REFERRAL_VALUES) {
+                forged++;
+
+            } else {
+                (*own)++;
+            }
+        }
+    }
+
+    return forged;
+}
+
+
+/*
+ * Takes headers out of the list, without moving any: headers_in points to
+ * some of them.  The list becomes a chain of the runs between those that go.
+ * No part of it may be empty but the first, nor may the last one be pushed
+ * to, as the memory behind it belongs to others: so it counts as full.
+ */
+
+static ngx_int_t
+ngx_http_referral_unlink(ngx_pool_t *pool, ngx_list_t *list)
+{
+    ngx_uint_t        i, n;
+    ngx_list_t        old;
+    ngx_list_part_t  *part, *run;
+    ngx_table_elt_t  *h;
+
+    old = *list;
+
+    list->last = &list->part;
+    list->part.nelts = 0;
+    list->part.next = NULL;
+
+    for (part = &old.part; part != NULL; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i = n + 1) {
+
+            for (n = i; n < part->nelts; n++) {
+                if (ngx_http_referral_named(&h[n].key, "x-referral", 1)) {
+                    break;
+                }
+            }
+
+            if (n == i) {
+                continue;
+            }
+
+            run = &list->part;
+
+            if (run->nelts != 0) {
+                run = ngx_palloc(pool, sizeof(ngx_list_part_t));
+                if (run == NULL) {
+                    return NGX_ERROR;
+                }
+
+                list->last->next = run;
+                list->last = run;
+            }
+
+            run->elts = &h[i];
+            run->nelts = n - i;
+            run->next = NULL;
+        }
+    }
+
+    if (list->part.nelts == 0) {
+        return ngx_list_init(list, pool, 8, sizeof(ngx_table_elt_t));
+    }
+
+    list->nalloc = list->last->nelts;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A second time here means an internal redirect: what PRECONTENT has not
+ * looked at by then was denied before it, and must not become a click.
+ */
+
+ngx_int_t
+ngx_http_referral_add_handler(ngx_http_request_t *r)
+{
+    ngx_str_t                      value;
+    ngx_uint_t                     i;
+    ngx_http_referral_ctx_t       *ctx;
+    ngx_http_referral_loc_conf_t  *rlcf;
+
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
+
+    if (rlcf->program == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_referral_get_ctx(r, 1);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->entered) {
+        ctx->link_state = NGX_HTTP_REFERRAL_LINK_DONE;
+    }
+
+    ctx->entered = 1;
+
+    /* HTTP/0.9, and what was no request at all, has no list of headers */
+
+    if (!rlcf->headers || r->headers_in.headers.last == NULL) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_HTTP_REFERRAL_VALUES; i++) {
+
+        if (ngx_http_referral_value(r, i, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len != 0
+            && ngx_http_referral_push_in(r, i, &value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_referral_push_in(ngx_http_request_t *r, ngx_uint_t which,
+    ngx_str_t *value)
+{
+    ngx_str_t        *name;
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    name = &ngx_http_referral_headers_in[which].lowcase;
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+    h->hash = ngx_hash_key(name->data, name->len);
+    h->key = ngx_http_referral_headers_in[which].key;
+    h->lowcase_key = name->data;
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The only place that touches the headers of an answer.  Its orders are in
+ * the state of the main request, so they hold for error pages as well.
+ */
+
+static ngx_int_t
+ngx_http_referral_header_filter(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      cookie;
+    ngx_http_referral_ctx_t       *ctx;
+    ngx_http_referral_loc_conf_t  *rlcf;
+
+    static ngx_str_t  no_store = ngx_string("no-store");
+    static ngx_str_t  private = ngx_string("private, no-store");
+    static ngx_str_t  robots = ngx_string("noindex, nofollow");
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    rc = NGX_OK;
+    ngx_str_null(&cookie);
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
+
+    if (rlcf->program != NULL
+        && ngx_http_referral_withdrawn(r, rlcf->program))
+    {
+        rc = ngx_http_referral_remove_cookie(r, rlcf->program, &cookie);
+    }
+
+    ctx = ngx_http_referral_get_ctx(r, 0);
+
+    if (ctx == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ctx->set_cookie.len != 0) {
+        cookie = ctx->set_cookie;
+    }
+
+    ngx_http_referral_drop_out(r, rlcf->program,
+                               ctx->no_store || cookie.len != 0);
+
+    if (rc == NGX_OK && cookie.len != 0) {
+        rc = ngx_http_referral_push_out(r, "Set-Cookie", &cookie);
+    }
+
+    if (rc == NGX_OK && (ctx->no_store || cookie.len != 0)) {
+        rc = ngx_http_referral_push_out(r, "Cache-Control",
+                                        ctx->no_store ? &no_store : &private);
+    }
+
+    if (rc == NGX_OK && ctx->noindex) {
+        rc = ngx_http_referral_push_out(r, "X-Robots-Tag", &robots);
+    }
+
+    return (rc == NGX_OK) ? ngx_http_next_header_filter(r) : NGX_ERROR;
+}
+
+
+/*
+ * What the storefront may not say: our own cookie, an event to the client,
+ * and how to cache what must not be.
+ */
+
+static void
+ngx_http_referral_drop_out(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_uint_t caching)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part != NULL; part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0) {
+                continue;
+            }
+
+            if (caching && (ngx_http_referral_named(&h[i].key, "cache-control",
+                                                    0)
+                            || ngx_http_referral_named(&h[i].key, "expires",
+                                                       0)))
+            {
+                h[i].hash = 0;
+                continue;
+            }
+
+            if (program == NULL) {
+                continue;
+            }
+
+            if (ngx_http_referral_named(&h[i].key, "x-referral-event", 0)
+                || (ngx_http_referral_named(&h[i].key, "set-cookie", 0)
+                    && (ngx_http_referral_sets(&h[i].value,
+                                               &program->cookie.name)
+                        || ngx_http_referral_sets(&h[i].value,
+                                               &program->cookie.plain_name))))
+            {
+                h[i].hash = 0;
+            }
+        }
+    }
+}
+
+
+/* Is it a Set-Cookie of that name; names are told apart by case. */
+
+static ngx_uint_t
+ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name)
+{
+    u_char  *p, *last;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    if ((size_t) (last - p) < name->len
+        || ngx_strncmp(p, name->data, name->len) != 0)
+    {
+        return 0;
+    }
+
+    p += name->len;
+
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    return p < last && *p == '=';
+}
+
+
+ngx_int_t
+ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+    h->hash = 1;
+    h->key.len = ngx_strlen(name);
+    h->key.data = (u_char *) name;
+    h->value = *value;
+
+    return NGX_OK;
+}

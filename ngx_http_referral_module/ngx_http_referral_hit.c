@@ -1,0 +1,547 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_hit.h"
+
+
+static ngx_int_t ngx_http_referral_find_code(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *customer);
+static ngx_int_t ngx_http_referral_copy_code(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, const referral_code_t *code);
+static void ngx_http_referral_classify(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit);
+static ngx_int_t ngx_http_referral_strip_param(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *location);
+static ngx_int_t ngx_http_referral_deep_link(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *out);
+static ngx_int_t ngx_http_referral_to_allowed(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *to);
+static ngx_int_t ngx_http_referral_own_landing(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *out);
+static ngx_int_t ngx_http_referral_is_link(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path);
+static void ngx_http_referral_label(ngx_str_t *location, ngx_str_t *label);
+static void ngx_http_referral_touch(ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch);
+static ngx_uint_t ngx_http_referral_repeat(ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch);
+
+
+ngx_int_t
+ngx_http_referral_lookup(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      customer;
+    ngx_http_referral_loc_conf_t  *rlcf;
+
+    hit->class = REFERRAL_CLASS_UNKNOWN;
+    hit->why = REFERRAL_WHY_NO_CODE;
+
+    if (!hit->wellformed) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&customer);
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
+
+    /* before the snapshot, which must not outlive what a variable may do */
+
+    if (rlcf->customer != NULL
+        && ngx_http_complex_value(r, rlcf->customer, &customer) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_referral_find_code(r, hit, &customer);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_referral_classify(r, hit);
+    }
+
+    return rc;
+}
+
+
+/* NGX_DECLINED: the code is known not to be one, or not any more. */
+
+static ngx_int_t
+ngx_http_referral_find_code(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *customer)
+{
+    ngx_int_t             rc;
+    uint32_t              program;
+    referral_rc_t         found;
+    referral_code_t       code;
+    referral_snapshot_t  *snap;
+
+    hit->open = hit->program->open;
+
+    snap = ngx_http_referral_read();
+    if (snap == NULL) {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+    program = ngx_http_referral_program_id(hit->program->index);
+    found = referral_code_get(snap, program, hit->code, &code);
+
+    if (found == REFERRAL_OK) {
+        hit->open = 0;
+        rc = ngx_http_referral_copy_code(r, hit, &code);
+
+        hit->owner = customer->len != 0 && customer->len == code.owner.len
+                     && ngx_memcmp(customer->data, code.owner.data,
+                                   code.owner.len) == 0;
+
+    } else if (found == REFERRAL_NOT_FOUND) {
+        rc = hit->open ? NGX_OK : NGX_DECLINED;
+    }
+
+    ngx_http_referral_read_end(snap);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_referral_copy_code(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, const referral_code_t *code)
+{
+    u_char  *p;
+
+    hit->code_id = code->id;
+
+    if (code->status != REFERRAL_STATUS_ACTIVE) {
+        hit->class = REFERRAL_CLASS_INACTIVE;
+        hit->why = (code->status == REFERRAL_STATUS_PAUSED)
+                   ? REFERRAL_WHY_CODE_PAUSED : REFERRAL_WHY_CODE_ENDED;
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(r->pool, code->code.len + code->landing.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, code->code.data, code->code.len);
+    hit->code.len = code->code.len;
+    hit->code.data = p;
+
+    p += code->code.len;
+
+    ngx_memcpy(p, code->landing.data, code->landing.len);
+    hit->landing.len = code->landing.len;
+    hit->landing.data = p;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
+{
+    referral_str_t      site;
+    referral_request_t  req;
+
+    req.method = hit->method;
+    req.user_agent = ngx_http_referral_header(r, "user-agent", 10);
+    req.accept = ngx_http_referral_header(r, "accept", 6);
+    req.sec_purpose = ngx_http_referral_header(r, "sec-purpose", 11);
+    req.x_purpose = ngx_http_referral_header(r, "x-purpose", 9);
+    req.x_moz = ngx_http_referral_header(r, "x-moz", 5);
+    req.sec_fetch_dest = ngx_http_referral_header(r, "sec-fetch-dest", 14);
+    req.sec_fetch_mode = ngx_http_referral_header(r, "sec-fetch-mode", 14);
+
+    if (req.sec_purpose.len == 0) {
+        req.sec_purpose = ngx_http_referral_header(r, "purpose", 7);
+    }
+
+    hit->class = referral_classify(&req, hit->program->agents, &hit->why);
+
+    if (hit->owner && (hit->class == REFERRAL_CLASS_HUMAN
+                       || hit->class == REFERRAL_CLASS_SUSPECT))
+    {
+        hit->class = REFERRAL_CLASS_SELF;
+        hit->why = REFERRAL_WHY_OWNER;
+    }
+
+    site = ngx_http_referral_header(r, "sec-fetch-site", 14);
+    hit->own_site = (site.len == 11
+                     && ngx_strncmp(site.data, "same-origin", 11) == 0);
+}
+
+
+ngx_int_t
+ngx_http_referral_target(ngx_http_request_t *r, ngx_http_referral_hit_t *hit,
+    ngx_str_t *location)
+{
+    u_char          *p;
+    ngx_int_t        rc;
+    ngx_str_t        destination;
+    referral_str_t   args;
+
+    if (hit->link == NULL) {
+        return ngx_http_referral_strip_param(r, hit, location);
+    }
+
+    rc = ngx_http_referral_deep_link(r, hit, &destination);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_referral_own_landing(r, hit, &destination);
+    }
+
+    if (rc == NGX_DECLINED) {
+        destination = hit->program->landing;
+
+    } else if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, destination.len + 3 * r->args.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    args = ngx_http_referral_str(r->args);
+
+    location->data = p;
+    location->len = referral_args_merge(ngx_http_referral_str(destination),
+                                        args, &hit->program->pass, p);
+
+    ngx_http_referral_label(location, &hit->label);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_referral_strip_param(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *location)
+{
+    location->data = ngx_pnalloc(r->pool, 3 * r->unparsed_uri.len + 1);
+    if (location->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    location->len = referral_uri_strip(ngx_http_referral_str(r->unparsed_uri),
+                                       hit->program->params.elts,
+                                       hit->program->params.nelts,
+                                       location->data);
+
+    ngx_http_referral_label(location, &hit->label);
+
+    return NGX_OK;
+}
+
+
+/* ?to=/path.  NGX_DECLINED: there is none, or none we would lead to. */
+
+static ngx_int_t
+ngx_http_referral_deep_link(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *out)
+{
+    u_char          *p;
+    ngx_int_t        rc;
+    ngx_str_t        to, *base;
+    referral_str_t   raw;
+
+    static const referral_str_t  name = { 2, (const u_char *) "to" };
+
+    if (!hit->program->to
+        || !referral_arg_get(ngx_http_referral_str(r->args), name, &raw))
+    {
+        return NGX_DECLINED;
+    }
+
+    base = &hit->program->base;
+
+    p = ngx_pnalloc(r->pool, base->len + raw.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    to.data = ngx_cpymem(p, base->data, base->len);
+
+    rc = referral_to_decode(raw, to.data, &to.len) ? NGX_OK : NGX_DECLINED;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_referral_to_allowed(r, hit->program, &to);
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_TO_REJECTED, 1);
+    }
+
+    out->len = base->len + to.len;
+    out->data = p;
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_referral_to_allowed(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *to)
+{
+    ngx_int_t    rc;
+    ngx_str_t    path, *prefix;
+    ngx_uint_t   i;
+
+    rc = ngx_http_referral_is_link(r, program, to, &path);
+
+    if (rc != NGX_DECLINED) {
+        return (rc == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    prefix = program->to_prefixes.elts;
+
+    for (i = 0; i < program->to_prefixes.nelts; i++) {
+
+        if (path.len < prefix[i].len
+            || ngx_strncmp(path.data, prefix[i].data, prefix[i].len) != 0)
+        {
+            continue;
+        }
+
+        /* "/shop" is no prefix of "/shopping" */
+
+        if (path.len == prefix[i].len || path.data[prefix[i].len] == '/'
+            || prefix[i].data[prefix[i].len - 1] == '/')
+        {
+            return NGX_OK;
+        }
+    }
+
+    return (program->to_prefixes.nelts == 0) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* The landing of the code.  NGX_DECLINED: none, or one that is a link. */
+
+static ngx_int_t
+ngx_http_referral_own_landing(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *out)
+{
+    u_char     *p;
+    ngx_int_t   rc;
+    ngx_str_t   rest, path, *base;
+
+    if (hit->landing.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    base = &hit->program->base;
+    *out = hit->landing;
+    rest = hit->landing;
+
+    if (out->data[0] == '/') {
+        out->len += base->len;
+        out->data = ngx_pnalloc(r->pool, out->len);
+        if (out->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_cpymem(out->data, base->data, base->len);
+        ngx_memcpy(p, rest.data, rest.len);
+
+    } else if (out->len > base->len
+               && ngx_strncmp(out->data, base->data, base->len) == 0)
+    {
+        rest.len -= base->len;
+        rest.data += base->len;
+
+    } else {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_referral_is_link(r, hit->program, &rest, &path);
+
+    return (rc == NGX_OK) ? NGX_DECLINED : (rc == NGX_DECLINED) ? NGX_OK : rc;
+}
+
+
+/* NGX_OK: the target, a path and what follows it, is a link itself. */
+
+static ngx_int_t
+ngx_http_referral_is_link(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path)
+{
+    int  captures[NGX_HTTP_REFERRAL_CAPTURES];
+
+    path->data = ngx_pnalloc(r->pool, target->len);
+    if (path->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    path->len = referral_to_path(ngx_http_referral_str(*target), path->data);
+
+    return ngx_http_referral_match(program, path, captures,
+                                   r->connection->log) != NULL
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_referral_label(ngx_str_t *location, ngx_str_t *label)
+{
+    u_char  *p, *last;
+
+    p = location->data;
+    last = p + location->len;
+
+    if (*p != '/') {
+        p = ngx_strlchr(p, last, ':') + sizeof("//");
+    }
+
+    while (p < last && *p != '/' && *p != '?' && *p != '#') {
+        p++;
+    }
+
+    label->data = p;
+
+    while (p < last && *p != '?' && *p != '#') {
+        p++;
+    }
+
+    label->len = ngx_min(p - label->data, REFERRAL_LANDING_MAX);
+
+    if (label->len == 0) {
+        ngx_str_set(label, "/");
+    }
+}
+
+
+ngx_int_t
+ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
+    ngx_http_referral_hit_t *hit)
+{
+    ngx_int_t            rc;
+    ngx_str_t            token;
+    referral_touch_t     touch;
+    referral_touches_t   touches, *old;
+
+    if (!ctx->consent
+        || (hit->class != REFERRAL_CLASS_HUMAN
+            && hit->class != REFERRAL_CLASS_SUSPECT
+            && hit->class != REFERRAL_CLASS_SELF))
+    {
+        return NGX_OK;
+    }
+
+    old = (ctx->cookie == REFERRAL_COOKIE_VALID) ? &ctx->touches : NULL;
+
+    hit->repeat = old != NULL && (ngx_http_referral_repeat(hit, &old->first)
+                                  || ngx_http_referral_repeat(hit, &old->last));
+
+    ngx_http_referral_touch(hit, &touch);
+
+    if (!referral_touch_decide(old, &touch, hit->program->attribution,
+                               ngx_time(), hit->program->window,
+                               hit->own_site, &touches))
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_referral_set_cookie(r, hit->program, &touches, &token,
+                                      &ctx->set_cookie);
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    ctx->touches = touches;
+    ctx->token = token;
+    ctx->cookie = REFERRAL_COOKIE_VALID;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_referral_touch(ngx_http_referral_hit_t *hit, referral_touch_t *touch)
+{
+    ngx_memzero(touch, sizeof(referral_touch_t));
+
+    touch->time = ngx_time();
+    touch->code_len = hit->code.len;
+    ngx_memcpy(touch->code, hit->code.data, hit->code.len);
+    touch->channel_len = hit->channel.len;
+    ngx_memcpy(touch->channel, hit->channel.data, hit->channel.len);
+
+    if (ngx_http_referral_click_id(hit->click_id, touch->click) == NGX_OK) {
+        touch->click_len = REFERRAL_CLICK_ID_LEN;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_referral_repeat(ngx_http_referral_hit_t *hit, referral_touch_t *touch)
+{
+    ngx_int_t  diff;
+
+    if (touch->code_len != hit->code.len
+        || ngx_time() - touch->time >= hit->program->unique)
+    {
+        return 0;
+    }
+
+    diff = hit->program->case_sensitive
+           ? ngx_memcmp(touch->code, hit->code.data, hit->code.len)
+           : ngx_strncasecmp(touch->code, (u_char *) hit->code.data,
+                             hit->code.len);
+
+    return diff == 0;
+}
+
+
+void
+ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
+    ngx_http_referral_hit_t *hit, referral_record_t *record)
+{
+    referral_click_t  *click;
+
+    ngx_memzero(record, sizeof(referral_record_t));
+
+    record->type = REFERRAL_RECORD_CLICK;
+
+    click = &record->u.click;
+    click->program = ngx_http_referral_program_id(hit->program->index);
+    click->class = hit->class;
+    click->why = hit->why;
+    click->code_id = hit->code_id;
+    click->unique_window = hit->program->unique;
+    click->landing = ngx_http_referral_str(hit->label);
+
+    if (hit->open) {
+        click->flags |= REFERRAL_CLICK_OPEN;
+    }
+
+    if (hit->repeat) {
+        click->flags |= REFERRAL_CLICK_REPEAT;
+    }
+
+    if (hit->link == NULL) {
+        click->flags |= REFERRAL_CLICK_PARAM;
+    }
+
+    /* what came with no code of ours is anybody's text */
+
+    if (hit->class != REFERRAL_CLASS_UNKNOWN) {
+        click->channel = hit->channel;
+
+        if (hit->code_id == 0) {
+            click->code = hit->code;
+        }
+    }
+
+    ngx_memcpy(click->click_id, hit->click_id, REFERRAL_CLICK_ID_SIZE);
+
+    if (ctx->consent && hit->class == REFERRAL_CLASS_HUMAN) {
+        ngx_http_referral_visitor_hash(r, &click->visitor,
+                                       &click->visitor_before);
+    }
+}

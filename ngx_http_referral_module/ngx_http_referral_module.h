@@ -1,0 +1,334 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * What the files of the module share: configuration, the state of a request,
+ * and who offers what.  Which room holds what:
+ *
+ *   ngx_http_referral_module.c    directives, merging, phases, life cycle
+ *   ngx_http_referral_conf.c      referral_store, referral_key_file, referral
+ *   ngx_http_referral_program.c   the referral_program block
+ *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c   its directives
+ *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
+ *   ngx_http_referral_hit.c       its code, class, target, touch and record
+ *   ngx_http_referral_visitor.c   cookie of this request, consent, touches,
+ *                                 the salted visitor hash
+ *   ngx_http_referral_headers.c   X-Referral-* to the storefront, and the
+ *                                 filter on the way back
+ *   ngx_http_referral_vars.c      $referral_*
+ *   ngx_http_referral_worker.c    the only file with threads and timers
+ *   ngx_http_referral_compat.h    the only file with nginx versions
+ */
+
+#ifndef NGX_HTTP_REFERRAL_MODULE_H
+#define NGX_HTTP_REFERRAL_MODULE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "referral_store.h"
+#include "referral_keys.h"
+#include "referral_cookie.h"
+#include "referral_target.h"
+#include "referral_classify.h"
+#include "ngx_http_referral_worker.h"
+
+
+#define NGX_HTTP_REFERRAL_PREFETCH_REFUSE    0
+#define NGX_HTTP_REFERRAL_PREFETCH_REDIRECT  1
+
+#define NGX_HTTP_REFERRAL_SECURE_AUTO        0
+#define NGX_HTTP_REFERRAL_SECURE_ON          1
+#define NGX_HTTP_REFERRAL_SECURE_OFF         2
+
+#define NGX_HTTP_REFERRAL_SAMESITE_LAX       0
+#define NGX_HTTP_REFERRAL_SAMESITE_STRICT    1
+
+#define NGX_HTTP_REFERRAL_GROUPS             16     /* of a link's regex */
+#define NGX_HTTP_REFERRAL_CAPTURES           ((NGX_HTTP_REFERRAL_GROUPS + 1) * 3)
+
+
+typedef struct {
+    ngx_regex_t                 *regex;         /* with a match limit */
+    ngx_str_t                    pattern;
+    ngx_uint_t                   status;        /* 302, 303, 307 */
+    ngx_int_t                    ncaptures;
+    ngx_int_t                    code;          /* group numbers; */
+    ngx_int_t                    channel;       /* -1: the link has none */
+} ngx_http_referral_link_t;
+
+
+typedef struct {
+    ngx_str_t                    name;          /* over TLS, with its prefix */
+    ngx_str_t                    plain_name;    /* over plain HTTP */
+    ngx_str_t                    domain;        /* empty: host only */
+    ngx_str_t                    path;
+    ngx_uint_t                   samesite;
+    ngx_uint_t                   secure;
+} ngx_http_referral_cookie_conf_t;
+
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_uint_t                   index;         /* among the programs */
+    u_char                      *file;          /* where it was declared */
+    ngx_uint_t                   line;
+
+    ngx_array_t                  links;         /* ngx_http_referral_link_t */
+    ngx_array_t                  params;        /* referral_str_t */
+    ngx_str_t                    landing;       /* absolute URL, ASCII */
+    ngx_str_t                    base;          /* scheme://host[:port] */
+    ngx_flag_t                   to;
+    ngx_array_t                  to_prefixes;   /* ngx_str_t; none: any path */
+    referral_pass_t              pass;
+    ngx_flag_t                   open;          /* codes open */
+    ngx_flag_t                   case_sensitive;
+    ngx_uint_t                   attribution;   /* referral_model_t */
+    time_t                       window;        /* seconds */
+    time_t                       unique;        /* seconds, 0: off */
+    ngx_http_referral_cookie_conf_t  cookie;
+    ngx_uint_t                   prefetch;
+    ngx_flag_t                   gpc_ignore;
+    referral_agents_t           *agents;        /* NULL: bots off */
+} ngx_http_referral_program_t;
+
+
+typedef struct {
+    ngx_path_t                  *store;         /* NULL: no referral_store */
+    size_t                       map_size;
+    size_t                       intake_size;
+    ngx_str_t                    intake_path;
+    ngx_msec_t                   interval;
+    ngx_flag_t                   durable;       /* commit=durable */
+
+    ngx_str_t                    key_file;
+    referral_keys_t             *keys;
+
+    referral_agents_t           *agents;        /* the built-in list */
+
+    ngx_array_t                  programs;      /* ngx_http_referral_program_t* */
+    ngx_array_t                  references;    /* by `referral`, resolved when
+                                                   all programs are known */
+    ngx_shm_zone_t              *zone;          /* salts and statistics */
+    ngx_uint_t                   used;          /* some location has a program */
+} ngx_http_referral_main_conf_t;
+
+
+typedef struct {
+    ngx_http_referral_program_t *program;       /* NULL: off */
+    ngx_flag_t                   headers;
+    ngx_http_complex_value_t    *consent;       /* NULL: given */
+    ngx_http_complex_value_t    *customer;
+    unsigned                     strip:1;       /* here or above, referral is
+                                                   on: take X-Referral-* away */
+} ngx_http_referral_loc_conf_t;
+
+
+/* A `referral` that names a program, which may be declared further down. */
+
+typedef struct {
+    ngx_http_referral_loc_conf_t  *conf;
+    ngx_str_t                    name;
+    u_char                      *file;
+    ngx_uint_t                   line;
+} ngx_http_referral_reference_t;
+
+
+/*
+ * State of a main request.  Lives in a pool cleanup record, because an
+ * internal redirect clears the module contexts.  Made on first need.
+ */
+
+typedef enum {
+    NGX_HTTP_REFERRAL_LINK_NONE = 0,            /* not a link */
+    NGX_HTTP_REFERRAL_LINK_WAITING,             /* for the disk */
+    NGX_HTTP_REFERRAL_LINK_READY,               /* to be answered */
+    NGX_HTTP_REFERRAL_LINK_DONE                 /* never looked at again */
+} ngx_http_referral_link_state_e;
+
+typedef struct {
+    ngx_http_referral_program_t *program;       /* the cookie was read for */
+    referral_touches_t           touches;       /* with VALID and EXPIRED */
+    ngx_str_t                    token;         /* the value, with VALID */
+    referral_cookie_status_t     cookie;
+    ngx_http_referral_loc_conf_t  *conf;        /* consent was asked for by */
+    unsigned                     consent:1;
+    unsigned                     cookie_read:1;
+    unsigned                     entered:1;     /* PREACCESS has run once */
+    unsigned                     no_store:1;    /* the filter's orders */
+    unsigned                     noindex:1;
+
+    ngx_http_referral_link_state_e  link_state;
+    ngx_uint_t                   status;        /* of the answer to a link */
+    ngx_str_t                    location;      /* empty: none */
+    ngx_str_t                    set_cookie;    /* empty: none */
+    ngx_int_t                    class;         /* referral_class_t, or -1 */
+    ngx_http_referral_waiter_t   waiter;
+} ngx_http_referral_ctx_t;
+
+
+extern ngx_module_t  ngx_http_referral_module;
+extern ngx_module_t  ngx_http_referral_api_module;
+
+
+/* ngx_http_referral_module.c */
+
+/* The state of r->main, made when create is set; NULL: none or no memory. */
+ngx_http_referral_ctx_t *ngx_http_referral_get_ctx(ngx_http_request_t *r,
+    ngx_uint_t create);
+
+ngx_http_referral_program_t *ngx_http_referral_find_program(
+    ngx_http_referral_main_conf_t *rmcf, ngx_str_t *name);
+
+
+/* ngx_http_referral_conf.c */
+
+char *ngx_http_referral_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/*
+ * Reads a regular file named in the configuration, relative to its directory.
+ * secret: group and others must have no access.  Logs what is wrong.
+ */
+ngx_int_t ngx_http_referral_read_file(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_uint_t secret, ngx_str_t *text);
+
+
+/* ngx_http_referral_program.c */
+
+char *ngx_http_referral_program_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+/* Directives of the block; those that end with _end complete it. */
+
+/* ngx_http_referral_program_rules.c */
+
+char *ngx_http_referral_param(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_to(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_pass_args(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral_window(ngx_conf_t *cf, void *post, void *data);
+char *ngx_http_referral_unique(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_referral_pass_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+ngx_int_t ngx_http_referral_agents_end(ngx_conf_t *cf,
+    ngx_http_referral_main_conf_t *rmcf,
+    ngx_http_referral_program_t *program);
+
+/* ngx_http_referral_program_urls.c */
+
+char *ngx_http_referral_link(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_base(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_landing(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_referral_landing_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+
+/* A host name or [IPv6 address]: NULL, or what is wrong with it. */
+const char *ngx_http_referral_host(u_char *p, u_char *last);
+
+/* ngx_http_referral_program_cookie.c */
+
+char *ngx_http_referral_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_referral_cookie_end(ngx_conf_t *cf,
+    ngx_http_referral_main_conf_t *rmcf,
+    ngx_http_referral_program_t *program);
+
+
+/* ngx_http_referral_link.c: the PRECONTENT handler */
+
+ngx_int_t ngx_http_referral_link_handler(ngx_http_request_t *r);
+
+/*
+ * The link of the program that a decoded path is, NULL: none.  captures holds
+ * NGX_HTTP_REFERRAL_CAPTURES numbers.
+ */
+ngx_http_referral_link_t *ngx_http_referral_match(
+    ngx_http_referral_program_t *program, ngx_str_t *path, int *captures,
+    ngx_log_t *log);
+
+
+/* ngx_http_referral_visitor.c */
+
+/*
+ * Reads consent and, if it is given, the cookie of the request for the program
+ * of its location; each once.  NULL: out of memory.
+ */
+ngx_http_referral_ctx_t *ngx_http_referral_visitor(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program);
+
+/* The browser holds a cookie of the program, and consent does not cover it. */
+ngx_uint_t ngx_http_referral_withdrawn(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program);
+
+/* Valid touches that consent lets us use; NULL otherwise. */
+referral_touches_t *ngx_http_referral_credited(ngx_http_request_t *r);
+
+/* The name of the program's cookie on this connection. */
+ngx_str_t *ngx_http_referral_cookie_name(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program);
+
+/*
+ * The text of Set-Cookie for the touches, and the value alone; remove: the
+ * text that deletes.  NGX_DECLINED: signing failed.
+ */
+ngx_int_t ngx_http_referral_set_cookie(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, referral_touches_t *touches,
+    ngx_str_t *token, ngx_str_t *out);
+ngx_int_t ngx_http_referral_remove_cookie(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *out);
+
+/* Salted hashes of address and user agent, today's and yesterday's salt. */
+void ngx_http_referral_visitor_hash(ngx_http_request_t *r,
+    uint64_t *today, uint64_t *before);
+
+/* The first header of that lower-case name the client sent; or empty. */
+referral_str_t ngx_http_referral_header(ngx_http_request_t *r,
+    const char *name, size_t len);
+
+
+/* ngx_http_referral_headers.c */
+
+ngx_int_t ngx_http_referral_strip_handler(ngx_http_request_t *r); /* REWRITE */
+ngx_int_t ngx_http_referral_add_handler(ngx_http_request_t *r); /* PREACCESS */
+ngx_int_t ngx_http_referral_filter_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+
+/* ngx_http_referral_vars.c */
+
+ngx_int_t ngx_http_referral_add_variables(ngx_conf_t *cf);
+
+/* What the storefront is told; empty when there is nothing to tell. */
+
+typedef enum {
+    NGX_HTTP_REFERRAL_PROGRAM = 0,
+    NGX_HTTP_REFERRAL_CODE,
+    NGX_HTTP_REFERRAL_CHANNEL,
+    NGX_HTTP_REFERRAL_CLICK,
+    NGX_HTTP_REFERRAL_TIME,
+    NGX_HTTP_REFERRAL_FIRST_CODE,
+    NGX_HTTP_REFERRAL_TOKEN,
+    NGX_HTTP_REFERRAL_VALUES
+} ngx_http_referral_value_e;
+
+ngx_int_t ngx_http_referral_value(ngx_http_request_t *r, ngx_uint_t which,
+    ngx_str_t *value);
+
+
+/* ngx_http_referral_api_module.c: the content handler of its locations */
+
+ngx_int_t ngx_http_referral_api_handler(ngx_http_request_t *r);
+
+
+#define ngx_http_referral_str(s)  (referral_str_t) { (s).len, (s).data }
+
+
+#endif /* NGX_HTTP_REFERRAL_MODULE_H */

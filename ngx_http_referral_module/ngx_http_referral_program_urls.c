@@ -1,0 +1,421 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_module.h"
+
+
+/*
+ * nginx runs a match to the default limits of PCRE2, with some patterns for
+ * a quarter of a second.
+ */
+
+#define NGX_HTTP_REFERRAL_LIMIT      "(*LIMIT_MATCH=10000)"
+
+
+static char *ngx_http_referral_link_compile(ngx_conf_t *cf,
+    ngx_http_referral_link_t *link);
+static ngx_int_t ngx_http_referral_link_group(ngx_regex_compile_t *rc,
+    const char *name);
+static const char *ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url,
+    ngx_str_t *origin, ngx_str_t *rest);
+static ngx_int_t ngx_http_referral_join(ngx_pool_t *pool, ngx_str_t *origin,
+    ngx_str_t *rest, ngx_str_t *out);
+static ngx_int_t ngx_http_referral_landing_loop(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program, ngx_str_t *rest);
+
+
+char *
+ngx_http_referral_link(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_program_t *program = conf;
+
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_referral_link_t  *link;
+
+    value = cf->args->elts;
+    link = program->links.elts;
+
+    for (i = 0; i < program->links.nelts; i++) {
+        if (link[i].pattern.len == value[1].len
+            && ngx_strcmp(link[i].pattern.data, value[1].data) == 0)
+        {
+            return "is duplicate";
+        }
+    }
+
+    link = ngx_array_push(&program->links);
+    if (link == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    link->pattern = value[1];
+    link->status = NGX_HTTP_MOVED_TEMPORARILY;
+
+    rv = ngx_http_referral_link_compile(cf, link);
+
+    if (rv != NGX_CONF_OK || cf->args->nelts == 2) {
+        return rv;
+    }
+
+    if (ngx_strcmp(value[2].data, "status=302") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[2].data, "status=303") == 0) {
+        link->status = NGX_HTTP_SEE_OTHER;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[2].data, "status=307") == 0) {
+        link->status = NGX_HTTP_TEMPORARY_REDIRECT;
+        return NGX_CONF_OK;
+    }
+
+    return "takes \"status=302\", \"status=303\" or \"status=307\" only, "
+           "others are kept by browsers";
+}
+
+
+static char *
+ngx_http_referral_link_compile(ngx_conf_t *cf, ngx_http_referral_link_t *link)
+{
+    u_char               errstr[NGX_MAX_CONF_ERRSTR];
+    ngx_regex_compile_t  rc;
+
+    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
+
+    rc.pattern.len = sizeof(NGX_HTTP_REFERRAL_LIMIT) - 1 + link->pattern.len;
+    rc.pattern.data = ngx_pnalloc(cf->pool, rc.pattern.len + 1);
+    if (rc.pattern.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_sprintf(rc.pattern.data, NGX_HTTP_REFERRAL_LIMIT "%V%Z",
+                &link->pattern);
+
+    rc.pool = cf->pool;
+    rc.err.len = NGX_MAX_CONF_ERRSTR;
+    rc.err.data = errstr;
+
+    if (ngx_regex_compile(&rc) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V", &rc.err);
+        return NGX_CONF_ERROR;
+    }
+
+    if (rc.captures > NGX_HTTP_REFERRAL_GROUPS) {
+        return "has too many groups, at most 16 are possible";
+    }
+
+    link->regex = rc.regex;
+    link->ncaptures = rc.captures;
+    link->code = ngx_http_referral_link_group(&rc, "code");
+    link->channel = ngx_http_referral_link_group(&rc, "channel");
+
+    return (link->code != -1) ? NGX_CONF_OK
+                              : "needs a group \"(?<code>...)\"";
+}
+
+
+/* Entries of the name table: the number in two bytes, then the name. */
+
+static ngx_int_t
+ngx_http_referral_link_group(ngx_regex_compile_t *rc, const char *name)
+{
+    int      i;
+    u_char  *p;
+
+    for (i = 0; i < rc->named_captures; i++) {
+        p = rc->names + i * rc->name_size;
+
+        if (ngx_strcmp(p + 2, name) == 0) {
+            return (p[0] << 8) + p[1];
+        }
+    }
+
+    return -1;
+}
+
+
+char *
+ngx_http_referral_base(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_program_t *program = conf;
+
+    ngx_str_t   *value, rest;
+    const char  *why;
+
+    if (program->base.len != 0) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    why = ngx_http_referral_origin(cf->pool, &value[1], &program->base, &rest);
+
+    if (why == NULL && rest.len != 0) {
+        why = "must end after host and port";
+    }
+
+    return (char *) why;
+}
+
+
+char *
+ngx_http_referral_landing(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_referral_program_t *program = conf;
+
+    ngx_str_t  *value, origin, rest;
+    const char *why;
+
+    if (program->landing.len != 0) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len != 0 && value[1].data[0] == '/') {
+
+        if (value[1].data[1] == '/' || value[1].data[1] == '\\') {
+            return "needs a path with a single slash in front";
+        }
+
+        ngx_str_null(&origin);
+        rest = value[1];
+
+    } else {
+        why = ngx_http_referral_origin(cf->pool, &value[1], &origin, &rest);
+
+        if (why != NULL) {
+            return (char *) why;
+        }
+    }
+
+    if (ngx_http_referral_join(cf->pool, &origin, &rest, &program->landing)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * Splits a URL into "scheme://host[:port]", in lower case and without a
+ * default port, so that origins can be compared, and what follows.
+ */
+
+static const char *
+ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url, ngx_str_t *origin,
+    ngx_str_t *rest)
+{
+    u_char      *p, *host, *port, *last;
+    ngx_int_t    n;
+    const char  *why;
+
+    last = url->data + url->len;
+
+    if (ngx_strncasecmp(url->data, (u_char *) "https://", 8) == 0) {
+        host = url->data + 8;
+
+    } else if (ngx_strncasecmp(url->data, (u_char *) "http://", 7) == 0) {
+        host = url->data + 7;
+
+    } else {
+        return "must begin with \"https://\" or \"http://\"";
+    }
+
+    p = host;
+
+    while (p < last && *p != '/' && *p != '?' && *p != '#') {
+        p++;
+    }
+
+    rest->data = p;
+    rest->len = last - p;
+
+    port = p;
+
+    while (port > host && port[-1] >= '0' && port[-1] <= '9') {
+        port--;
+    }
+
+    if (port > host && port[-1] == ':') {
+        n = ngx_atoi(port, p - port);
+
+        if (n < 1 || n > 65535) {
+            return "has an invalid port";
+        }
+
+        last = (n == (host - url->data == 8 ? 443 : 80)) ? port - 1 : p;
+        p = port - 1;
+
+    } else {
+        last = p;
+    }
+
+    why = ngx_http_referral_host(host, p);
+
+    if (why != NULL) {
+        return why;
+    }
+
+    origin->len = last - url->data;
+    origin->data = ngx_pnalloc(pool, origin->len);
+    if (origin->data == NULL) {
+        return "could not be stored";
+    }
+
+    ngx_strlow(origin->data, url->data, origin->len);
+
+    return NULL;
+}
+
+
+const char *
+ngx_http_referral_host(u_char *p, u_char *last)
+{
+    u_char  prev;
+
+    if (last - p > 2 && *p == '[' && last[-1] == ']') {
+        for (p++; p < last - 1; p++) {
+            if (!(*p >= '0' && *p <= '9') && *p != ':' && *p != '.'
+                && !((*p | 0x20) >= 'a' && (*p | 0x20) <= 'f'))
+            {
+                return "has an invalid IPv6 address";
+            }
+        }
+
+        return NULL;
+    }
+
+    for (prev = '.'; p < last; prev = *p++) {
+
+        if (*p > 0x7f) {
+            return "has a host beyond ASCII, which has to be written as an "
+                   "A-label (xn--...)";
+        }
+
+        if ((*p >= '0' && *p <= '9') || ((*p | 0x20) >= 'a'
+            && (*p | 0x20) <= 'z'))
+        {
+            continue;
+        }
+
+        if (prev == '.' || (*p != '-' && *p != '.' && *p != '_')) {
+            return "has an invalid host";
+        }
+    }
+
+    return (prev != '.') ? NULL : "has an invalid host";
+}
+
+
+/* Escapes what is no printable ASCII. */
+
+static ngx_int_t
+ngx_http_referral_join(ngx_pool_t *pool, ngx_str_t *origin, ngx_str_t *rest,
+    ngx_str_t *out)
+{
+    u_char  *p, *s, *last;
+
+    out->data = ngx_pnalloc(pool, origin->len + 3 * rest->len + 1);
+    if (out->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(out->data, origin->data, origin->len);
+    last = rest->data + rest->len;
+
+    for (s = rest->data; s < last; s++) {
+        if (*s > 0x20 && *s < 0x7f) {
+            *p++ = *s;
+
+        } else {
+            p = ngx_sprintf(p, "%%%02Xi", (ngx_int_t) *s);
+        }
+    }
+
+    out->len = p - out->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_referral_landing_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program)
+{
+    ngx_str_t  origin, rest;
+
+    if (program->landing.data[0] == '/') {
+
+        if (program->base.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "program \"%V\" has a path as its landing, "
+                               "but no \"base\"", &program->name);
+            return NGX_ERROR;
+        }
+
+        origin = program->base;
+        rest = program->landing;
+
+        if (ngx_http_referral_join(cf->pool, &origin, &rest,
+                                   &program->landing)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+    } else {
+        (void) ngx_http_referral_origin(cf->pool, &program->landing, &origin,
+                                        &rest);
+    }
+
+    if (program->base.len == 0) {
+        program->base = origin;
+    }
+
+    if (program->base.len == origin.len
+        && ngx_strncmp(program->base.data, origin.data, origin.len) == 0)
+    {
+        return ngx_http_referral_landing_loop(cf, program, &rest);
+    }
+
+    return NGX_OK;
+}
+
+
+/* A landing that is a link would redirect for ever. */
+
+static ngx_int_t
+ngx_http_referral_landing_loop(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program, ngx_str_t *rest)
+{
+    int        captures[NGX_HTTP_REFERRAL_CAPTURES];
+    ngx_str_t  path;
+
+    path.data = ngx_pnalloc(cf->temp_pool, rest->len + 1);
+    if (path.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    path.len = referral_to_path(ngx_http_referral_str(*rest), path.data);
+
+    if (path.len == 0) {
+        path.data[path.len++] = '/';
+    }
+
+    if (ngx_http_referral_match(program, &path, captures, cf->log) != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the landing \"%V\" of program \"%V\" is itself "
+                           "a link", &program->landing, &program->name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

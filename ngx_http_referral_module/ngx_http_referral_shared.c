@@ -1,0 +1,201 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * What all workers share in memory, and what comes of it: statistics, the
+ * salts of the visitor hash, click ids.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <openssl/rand.h>
+
+#include "ngx_http_referral_module.h"
+
+
+#define NGX_HTTP_REFERRAL_EPOCH      1577836800000  /* 2020-01-01, of ids */
+
+
+/* In shared memory; survives reloads, never on disk. */
+
+typedef struct {
+    ngx_atomic_t                 stats[NGX_HTTP_REFERRAL_STATS];
+    time_t                       day;
+    ngx_http_referral_salts_t    salts;
+} ngx_http_referral_shared_t;
+
+
+static ngx_http_referral_shared_t  *shared;
+static ngx_slab_pool_t             *shpool;
+
+
+ngx_int_t
+ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t             *pool;
+    ngx_http_referral_shared_t  *fresh;
+
+    if (data) {
+        zone->data = data;
+        return NGX_OK;
+    }
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (zone->shm.exists) {
+        zone->data = pool->data;
+        return NGX_OK;
+    }
+
+    fresh = ngx_slab_calloc(pool, sizeof(ngx_http_referral_shared_t));
+    if (fresh == NULL) {
+        return NGX_ERROR;
+    }
+
+    fresh->day = -1;
+    pool->data = fresh;
+    zone->data = fresh;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_referral_zone_use(ngx_shm_zone_t *zone)
+{
+    shared = zone->data;
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+}
+
+
+/* The day's salt is replaced at midnight UTC, and kept for one more day. */
+
+static void
+ngx_http_referral_rotate(time_t day, ngx_http_referral_salts_t *salts)
+{
+    ngx_shmtx_lock(&shpool->mutex);
+
+    if (shared->day < day) {
+
+        if (shared->day == day - 1) {
+            ngx_memcpy(shared->salts.before, shared->salts.today,
+                       sizeof(shared->salts.today));
+
+        } else {
+            (void) RAND_bytes(shared->salts.before,
+                              sizeof(shared->salts.before));
+        }
+
+        if (RAND_bytes(shared->salts.today, sizeof(shared->salts.today)) == 1)
+        {
+            shared->day = day;
+        }
+    }
+
+    *salts = shared->salts;
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+void
+ngx_http_referral_salts(ngx_http_referral_salts_t *salts)
+{
+    time_t                            day;
+    static time_t                     known = -1;
+    static ngx_http_referral_salts_t  copy;
+
+    day = ngx_time() / 86400;
+
+    if (known != day) {
+        ngx_http_referral_rotate(day, &copy);
+        known = day;
+    }
+
+    *salts = copy;
+}
+
+
+static ngx_int_t
+ngx_http_referral_random32(uint32_t *value)
+{
+    static u_char  buf[512];
+    static size_t  left;
+
+    if (left < sizeof(*value)) {
+        if (RAND_bytes(buf, sizeof(buf)) != 1) {
+            return NGX_ERROR;
+        }
+
+        left = sizeof(buf);
+    }
+
+    left -= sizeof(*value);
+    ngx_memcpy(value, buf + left, sizeof(*value));
+
+    return NGX_OK;
+}
+
+
+/*
+ * 40 bits of milliseconds since 2020, so that ids sort by time, and 32 bits
+ * that are random for each millisecond and count within it.
+ */
+
+ngx_int_t
+ngx_http_referral_click_id(unsigned char bytes[REFERRAL_CLICK_ID_SIZE],
+    u_char text[12])
+{
+    int64_t           ms;
+    ngx_str_t         src, dst;
+    ngx_uint_t        i;
+    ngx_time_t       *tp;
+    static int64_t    last;
+    static uint32_t   low;
+
+    tp = ngx_timeofday();
+    ms = (int64_t) tp->sec * 1000 + tp->msec - NGX_HTTP_REFERRAL_EPOCH;
+
+    if (ms != last) {
+        if (ngx_http_referral_random32(&low) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        last = ms;
+    }
+
+    low++;
+
+    for (i = 0; i < 5; i++) {
+        bytes[i] = (u_char) (ms >> (32 - 8 * i));
+    }
+
+    for (i = 0; i < 4; i++) {
+        bytes[5 + i] = (u_char) (low >> (24 - 8 * i));
+    }
+
+    src.len = REFERRAL_CLICK_ID_SIZE;
+    src.data = bytes;
+    dst.data = text;
+
+    ngx_encode_base64url(&dst, &src);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_referral_stat_add(ngx_http_referral_stat_e stat, ngx_atomic_int_t n)
+{
+    if (shared != NULL && n != 0) {
+        (void) ngx_atomic_fetch_add(&shared->stats[stat], n);
+    }
+}
+
+
+ngx_atomic_uint_t
+ngx_http_referral_stat(ngx_http_referral_stat_e stat)
+{
+    return (shared != NULL) ? shared->stats[stat] : 0;
+}

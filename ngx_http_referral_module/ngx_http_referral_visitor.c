@@ -1,0 +1,490 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ */
+
+#include "ngx_http_referral_module.h"
+
+#include <openssl/evp.h>
+#include <openssl/core_names.h>
+
+
+#define NGX_HTTP_REFERRAL_HASH_VERSION  1
+
+
+static void ngx_http_referral_consent(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
+static ngx_uint_t ngx_http_referral_gpc(ngx_http_request_t *r);
+static void ngx_http_referral_read_cookie(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
+static ngx_int_t ngx_http_referral_cookie_text(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, referral_str_t value, time_t age,
+    ngx_str_t *out);
+static size_t ngx_http_referral_network(struct sockaddr *sa, u_char *buf);
+static uint64_t ngx_http_referral_hash(const u_char *salt,
+    const u_char *network, size_t n, referral_str_t agent);
+
+
+/* Goes over the headers the client sent; NULL at the end. */
+
+static ngx_table_elt_t *
+ngx_http_referral_next_header(ngx_list_part_t **part, ngx_uint_t *i,
+    const char *name, size_t len)
+{
+    ngx_table_elt_t  *h;
+
+    for ( ;; ) {
+
+        if (*i >= (*part)->nelts) {
+            if ((*part)->next == NULL) {
+                return NULL;
+            }
+
+            *part = (*part)->next;
+            *i = 0;
+            continue;
+        }
+
+        h = (ngx_table_elt_t *) (*part)->elts + (*i)++;
+
+        if (h->key.len == len && ngx_strncmp(h->lowcase_key, name, len) == 0) {
+            return h;
+        }
+    }
+}
+
+
+referral_str_t
+ngx_http_referral_header(ngx_http_request_t *r, const char *name, size_t len)
+{
+    ngx_uint_t        i;
+    referral_str_t    value;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    i = 0;
+    part = &r->main->headers_in.headers.part;
+    h = ngx_http_referral_next_header(&part, &i, name, len);
+
+    value.len = 0;
+    value.data = (const u_char *) "";
+
+    return (h != NULL) ? ngx_http_referral_str(h->value) : value;
+}
+
+
+ngx_http_referral_ctx_t *
+ngx_http_referral_visitor(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program)
+{
+    ngx_http_referral_ctx_t  *ctx;
+
+    ctx = ngx_http_referral_get_ctx(r, 1);
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ngx_http_referral_consent(r, ctx, program);
+
+    if (ctx->consent && !ctx->cookie_read) {
+        ngx_http_referral_read_cookie(r, ctx, program);
+    }
+
+    return ctx;
+}
+
+
+/* Without consent the cookie is not looked into, only at. */
+
+ngx_uint_t
+ngx_http_referral_withdrawn(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program)
+{
+    size_t                    pos;
+    ngx_uint_t                i;
+    referral_str_t            name, value;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t          *h;
+    ngx_http_referral_ctx_t  *ctx;
+
+    ctx = ngx_http_referral_get_ctx(r, 1);
+    if (ctx == NULL) {
+        return 0;
+    }
+
+    ngx_http_referral_consent(r, ctx, program);
+
+    if (ctx->consent) {
+        return 0;
+    }
+
+    i = 0;
+    part = &r->main->headers_in.headers.part;
+    name = ngx_http_referral_str(*ngx_http_referral_cookie_name(r, program));
+
+    while ((h = ngx_http_referral_next_header(&part, &i, "cookie", 6))
+           != NULL)
+    {
+        pos = 0;
+
+        if (referral_cookie_next(ngx_http_referral_str(h->value), name, &pos,
+                                 &value))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Asked once per location, as an internal redirect may lead to one that asks
+ * something else.  Whatever goes wrong is no consent.
+ */
+
+static void
+ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
+    ngx_http_referral_program_t *program)
+{
+    ngx_str_t                      value;
+    ngx_http_referral_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
+
+    if (ctx->program != program) {
+        ctx->program = program;
+        ctx->cookie = REFERRAL_COOKIE_NONE;
+        ctx->cookie_read = 0;
+        ctx->conf = NULL;
+    }
+
+    if (ctx->conf == conf) {
+        return;
+    }
+
+    ctx->conf = conf;
+    ctx->consent = program->gpc_ignore || !ngx_http_referral_gpc(r);
+
+    if (conf->consent == NULL || !ctx->consent) {
+        return;
+    }
+
+    ctx->consent = ngx_http_complex_value(r, conf->consent, &value) == NGX_OK
+                   && value.len != 0
+                   && !(value.len == 1 && value.data[0] == '0');
+}
+
+
+static ngx_uint_t
+ngx_http_referral_gpc(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    i = 0;
+    part = &r->main->headers_in.headers.part;
+
+    while ((h = ngx_http_referral_next_header(&part, &i, "sec-gpc", 7))
+           != NULL)
+    {
+        if (referral_gpc_on(ngx_http_referral_str(h->value))) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * A neighbour on the domain can put cookies of the same name before ours, so
+ * candidates are tried until one verifies; their number is bounded, as each
+ * costs a MAC.
+ */
+
+static void
+ngx_http_referral_read_cookie(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program)
+{
+    size_t                          pos;
+    ngx_uint_t                      i, tries;
+    referral_str_t                  name, value, line;
+    ngx_list_part_t                *part;
+    ngx_table_elt_t                *h;
+    referral_touches_t              touches;
+    referral_cookie_status_t        status;
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_referral_module);
+    name = ngx_http_referral_str(*ngx_http_referral_cookie_name(r, program));
+
+    ctx->cookie_read = 1;
+
+    i = 0;
+    tries = 0;
+    part = &r->main->headers_in.headers.part;
+
+    while ((h = ngx_http_referral_next_header(&part, &i, "cookie", 6))
+           != NULL)
+    {
+        pos = 0;
+        line = ngx_http_referral_str(h->value);
+
+        while (referral_cookie_next(line, name, &pos, &value)) {
+
+            if (tries++ == REFERRAL_COOKIE_CANDIDATES) {
+                goto done;
+            }
+
+            status = referral_cookie_verify(rmcf->keys,
+                                     ngx_http_referral_str(program->name),
+                                     value, ngx_time(), program->window,
+                                     &touches);
+
+            if (status == REFERRAL_COOKIE_VALID) {
+                ctx->cookie = status;
+                ctx->touches = touches;
+                ctx->token.len = value.len;
+                ctx->token.data = (u_char *) value.data;
+                return;
+            }
+
+            if (ctx->cookie != REFERRAL_COOKIE_EXPIRED) {
+                ctx->cookie = status;
+            }
+        }
+    }
+
+done:
+
+    if (ctx->cookie == REFERRAL_COOKIE_INVALID) {
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COOKIE_INVALID, 1);
+    }
+}
+
+
+referral_touches_t *
+ngx_http_referral_credited(ngx_http_request_t *r)
+{
+    ngx_http_referral_ctx_t       *ctx;
+    ngx_http_referral_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
+
+    if (rlcf->program == NULL) {
+        return NULL;
+    }
+
+    ctx = ngx_http_referral_visitor(r, rlcf->program);
+
+    if (ctx == NULL || !ctx->consent || ctx->cookie != REFERRAL_COOKIE_VALID) {
+        return NULL;
+    }
+
+    return &ctx->touches;
+}
+
+
+static ngx_uint_t
+ngx_http_referral_secure(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program)
+{
+    if (program->cookie.secure != NGX_HTTP_REFERRAL_SECURE_AUTO) {
+        return program->cookie.secure == NGX_HTTP_REFERRAL_SECURE_ON;
+    }
+
+#if (NGX_HTTP_SSL)
+    return r->connection->ssl != NULL;
+#else
+    return 0;
+#endif
+}
+
+
+ngx_str_t *
+ngx_http_referral_cookie_name(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program)
+{
+    return ngx_http_referral_secure(r, program) ? &program->cookie.name
+                                                : &program->cookie.plain_name;
+}
+
+
+ngx_int_t
+ngx_http_referral_set_cookie(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, referral_touches_t *touches,
+    ngx_str_t *token, ngx_str_t *out)
+{
+    referral_str_t                  value;
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_referral_module);
+
+    token->data = ngx_pnalloc(r->pool, REFERRAL_COOKIE_MAX);
+    if (token->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    token->len = referral_cookie_write(rmcf->keys,
+                                       ngx_http_referral_str(program->name),
+                                       touches, token->data);
+
+    if (token->len == 0) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                      "signing the cookie of program \"%V\" failed",
+                      &program->name);
+        return NGX_DECLINED;
+    }
+
+    value = ngx_http_referral_str(*token);
+
+    return ngx_http_referral_cookie_text(r, program, value, program->window,
+                                         out);
+}
+
+
+ngx_int_t
+ngx_http_referral_remove_cookie(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *out)
+{
+    referral_str_t  value = { 0, (const u_char *) "" };
+
+    return ngx_http_referral_cookie_text(r, program, value, 0, out);
+}
+
+
+static ngx_int_t
+ngx_http_referral_cookie_text(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, referral_str_t value, time_t age,
+    ngx_str_t *out)
+{
+    u_char                           *p;
+    ngx_str_t                        *name;
+    ngx_http_referral_cookie_conf_t  *conf;
+
+    conf = &program->cookie;
+    name = ngx_http_referral_cookie_name(r, program);
+
+    p = ngx_pnalloc(r->pool, name->len + value.len + conf->path.len
+                    + conf->domain.len + NGX_TIME_T_LEN
+                    + sizeof("=; Path=; Max-Age=; Domain=; Secure; HttpOnly"
+                             "; SameSite=Strict"));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    out->data = p;
+
+    p = ngx_sprintf(p, "%V=%*s; Path=%V; Max-Age=%T", name, value.len,
+                    value.data, &conf->path, age);
+
+    if (conf->domain.len != 0) {
+        p = ngx_sprintf(p, "; Domain=%V", &conf->domain);
+    }
+
+    p = ngx_sprintf(p, "%s; HttpOnly; SameSite=%s",
+                    ngx_http_referral_secure(r, program) ? "; Secure" : "",
+                    conf->samesite == NGX_HTTP_REFERRAL_SAMESITE_STRICT
+                    ? "Strict" : "Lax");
+
+    out->len = p - out->data;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_referral_visitor_hash(ngx_http_request_t *r, uint64_t *today,
+    uint64_t *before)
+{
+    size_t                     n;
+    u_char                     network[1 + 8];
+    referral_str_t             agent;
+    ngx_http_referral_salts_t  salts;
+
+    n = ngx_http_referral_network(r->connection->sockaddr, network);
+    agent = ngx_http_referral_header(r, "user-agent", 10);
+
+    ngx_http_referral_salts(&salts);
+
+    *today = ngx_http_referral_hash(salts.today, network, n, agent);
+    *before = ngx_http_referral_hash(salts.before, network, n, agent);
+
+    ngx_explicit_memzero(&salts, sizeof(salts));
+}
+
+
+/* An IPv4 address, or the /64 of an IPv6 one, as one visitor has all of it. */
+
+static size_t
+ngx_http_referral_network(struct sockaddr *sa, u_char *buf)
+{
+#if (NGX_HAVE_INET6)
+    struct in6_addr  *addr;
+#endif
+
+    buf[0] = NGX_HTTP_REFERRAL_HASH_VERSION;
+
+    switch (sa->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        addr = &((struct sockaddr_in6 *) sa)->sin6_addr;
+
+        if (IN6_IS_ADDR_V4MAPPED(addr)) {
+            ngx_memcpy(buf + 1, &addr->s6_addr[12], 4);
+            return 5;
+        }
+
+        ngx_memcpy(buf + 1, addr->s6_addr, 8);
+        return 9;
+#endif
+
+    case AF_INET:
+        ngx_memcpy(buf + 1, &((struct sockaddr_in *) sa)->sin_addr, 4);
+        return 5;
+
+    default: /* AF_UNIX */
+        return 1;
+    }
+}
+
+
+/* SipHash-2-4 by the salt; 0 stands for no visitor, so it is never returned. */
+
+static uint64_t
+ngx_http_referral_hash(const u_char *salt, const u_char *network, size_t n,
+    referral_str_t agent)
+{
+    size_t       size;
+    uint64_t     hash;
+    EVP_MAC     *mac;
+    OSSL_PARAM   params[2];
+
+    static EVP_MAC_CTX  *ctx;
+
+    if (ctx == NULL) {
+        mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
+        ctx = (mac != NULL) ? EVP_MAC_CTX_new(mac) : NULL;
+        EVP_MAC_free(mac);
+
+        if (ctx == NULL) {
+            return 0;
+        }
+    }
+
+    size = sizeof(hash);
+    params[0] = OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size);
+    params[1] = OSSL_PARAM_construct_end();
+
+    if (!EVP_MAC_init(ctx, salt, 16, params)
+        || !EVP_MAC_update(ctx, network, n)
+        || !EVP_MAC_update(ctx, agent.data, agent.len)
+        || !EVP_MAC_final(ctx, (u_char *) &hash, &size, sizeof(hash)))
+    {
+        return 0;
+    }
+
+    return hash ? hash : 1;
+}

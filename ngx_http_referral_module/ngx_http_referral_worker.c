@@ -1,0 +1,479 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * The event loop's side of the store: taking records, reading snapshots,
+ * those who wait for the disk; the only file with timers.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include <sys/eventfd.h>
+
+#include "ngx_http_referral_committer.h"
+
+
+#define NGX_HTTP_REFERRAL_TICK       200    /* ms between looks at deadlines */
+
+
+typedef struct {
+    uint32_t                    *programs;      /* the store's numbers */
+    referral_snapshot_t         *snapshot;
+    ngx_connection_t            *connection;    /* of the eventfd */
+    ngx_queue_t                  flush_waiters;
+    ngx_queue_t                  apply_waiters;
+    ngx_event_t                  timer;
+    ngx_connection_t             timer_connection;
+    uint64_t                     lost;          /* since the last line */
+    time_t                       lost_logged;
+    unsigned                     running:1;
+} ngx_http_referral_worker_t;
+
+
+static ngx_http_referral_worker_t  worker;
+
+
+/* One line a second at most, however many clicks there are. */
+
+static void
+ngx_http_referral_lost(const char *why)
+{
+    worker.lost++;
+
+    if (worker.lost_logged == ngx_time()) {
+        return;
+    }
+
+    worker.lost_logged = ngx_time();
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "referral: %uL clicks were redirected but not counted: %s",
+                  worker.lost, why);
+    worker.lost = 0;
+}
+
+
+ngx_int_t
+ngx_http_referral_take(referral_record_t *record,
+    ngx_http_referral_need_e need, uint64_t *seq)
+{
+    ngx_time_t              *tp;
+    const char              *why;
+    referral_rc_t            rc;
+    referral_intake_t       *intake;
+    referral_intake_info_t   info;
+
+    tp = ngx_timeofday();
+    record->time = (int64_t) tp->sec * 1000 + tp->msec;
+
+    intake = ngx_http_referral_committer_intake();
+
+    rc = (intake != NULL) ? referral_intake_put(intake, record, seq)
+                          : REFERRAL_BUSY;
+
+    if (rc != REFERRAL_OK) {
+        if (record->type == REFERRAL_RECORD_CLICK) {
+            why = (rc == REFERRAL_FULL) ? "the intake is full"
+                  : (rc == REFERRAL_INVALID) ? "a field is too long"
+                                             : "the store is not open";
+            ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_LOST, 1);
+            ngx_http_referral_lost(why);
+        }
+
+        if (rc == REFERRAL_FULL) {
+            ngx_http_referral_committer_wake(NGX_HTTP_REFERRAL_APPLIED);
+        }
+
+        return NGX_DECLINED;
+    }
+
+    if (need != NGX_HTTP_REFERRAL_TAKEN) {
+        ngx_http_referral_committer_wake(need);
+        return NGX_OK;
+    }
+
+    if (ngx_http_referral_committer_sleeps()) {
+        ngx_http_referral_committer_wake(need);
+    }
+
+    if ((*seq & 0xff) == 0) {
+        referral_intake_info(intake, &info);
+
+        if (info.used > info.size / 2) {
+            ngx_http_referral_committer_wake(NGX_HTTP_REFERRAL_APPLIED);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+referral_snapshot_t *
+ngx_http_referral_read(void)
+{
+    referral_error_t   err;
+    referral_store_t  *store;
+
+    store = ngx_http_referral_committer_store();
+
+    if (store == NULL) {
+        return NULL;
+    }
+
+    if (worker.snapshot == NULL
+        && referral_snapshot_create(store, &worker.snapshot, &err)
+           != REFERRAL_OK)
+    {
+        return NULL;
+    }
+
+    if (referral_snapshot_begin(worker.snapshot) != REFERRAL_OK) {
+        return NULL;
+    }
+
+    return worker.snapshot;
+}
+
+
+void
+ngx_http_referral_read_end(referral_snapshot_t *snap)
+{
+    referral_snapshot_end(snap);
+}
+
+
+uint32_t
+ngx_http_referral_program_id(ngx_uint_t index)
+{
+    return worker.programs[index];
+}
+
+
+static void
+ngx_http_referral_waiter_cleanup(void *data)
+{
+    ngx_http_referral_waiter_t  *w = data;
+
+    if (w->waiting) {
+        w->waiting = 0;
+        ngx_queue_remove(&w->queue);
+    }
+}
+
+
+ngx_int_t
+ngx_http_referral_wait(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
+    uint64_t seq, ngx_http_referral_need_e need,
+    ngx_http_referral_waiter_pt handler, void *data)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_referral_waiter_cleanup;
+    cln->data = w;
+
+    w->request = r;
+    w->handler = handler;
+    w->data = data;
+    w->seq = seq;
+    w->need = need;
+    w->deadline = ngx_current_msec + NGX_HTTP_REFERRAL_WAIT;
+    w->waiting = 1;
+
+    ngx_queue_insert_tail((need == NGX_HTTP_REFERRAL_FLUSHED)
+                          ? &worker.flush_waiters : &worker.apply_waiters,
+                          &w->queue);
+
+    /* not cancelable: a worker that shuts down waits for its waiters */
+
+    if (!worker.timer.timer_set) {
+        ngx_add_timer(&worker.timer, NGX_HTTP_REFERRAL_TICK);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_referral_finish(ngx_http_referral_waiter_t *w, ngx_int_t rc,
+    const referral_result_t *result)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    w->waiting = 0;
+    ngx_queue_remove(&w->queue);
+
+    r = w->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    w->handler(r, w, rc, result);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_http_referral_waiter_t *
+ngx_http_referral_first(ngx_queue_t *queue)
+{
+    if (ngx_queue_empty(queue)) {
+        return NULL;
+    }
+
+    return ngx_queue_data(ngx_queue_head(queue), ngx_http_referral_waiter_t,
+                          queue);
+}
+
+
+/* All up to a sequence; they stand in the order of their sequences. */
+
+static void
+ngx_http_referral_finish_upto(ngx_queue_t *queue, uint64_t seq, ngx_int_t rc)
+{
+    ngx_http_referral_waiter_t  *w;
+
+    while ((w = ngx_http_referral_first(queue)) != NULL && w->seq <= seq) {
+        ngx_http_referral_finish(w, rc, NULL);
+    }
+}
+
+
+static void
+ngx_http_referral_finish_result(const referral_result_t *result)
+{
+    ngx_http_referral_waiter_t  *w;
+
+    /* a waiter before this one has no result: its batch had no memory */
+
+    while ((w = ngx_http_referral_first(&worker.apply_waiters)) != NULL
+           && w->seq < result->seq)
+    {
+        ngx_http_referral_finish(w, NGX_ERROR, NULL);
+    }
+
+    if (w != NULL && w->seq == result->seq) {
+        ngx_http_referral_finish(w, NGX_OK, result);
+    }
+}
+
+
+static void
+ngx_http_referral_log_error(const ngx_http_referral_news_t *news)
+{
+    ngx_uint_t  level;
+
+    if (news->error.text[0] == '\0') {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "referral: the store is in order again");
+        return;
+    }
+
+    level = news->warning ? NGX_LOG_WARN : NGX_LOG_CRIT;
+
+    ngx_log_error(level, ngx_cycle->log, news->error.sys, "referral: %s",
+                  news->error.text);
+}
+
+
+/* What the committer has left for the event loop. */
+
+static void
+ngx_http_referral_event_handler(ngx_event_t *ev)
+{
+    size_t                    i;
+    uint64_t                  count;
+    referral_intake_t        *intake;
+    referral_intake_info_t    info;
+    ngx_http_referral_news_t  news;
+
+    (void) !read(worker.connection->fd, &count, sizeof(count));
+
+    ngx_http_referral_committer_news(&news);
+
+    if (news.error_new) {
+        ngx_http_referral_log_error(&news);
+    }
+
+    for (i = 0; i < news.nresults; i++) {
+        ngx_http_referral_finish_result(&news.results[i]);
+    }
+
+    free(news.results);
+
+    intake = ngx_http_referral_committer_intake();
+
+    if (intake != NULL) {
+        referral_intake_info(intake, &info);
+        ngx_http_referral_finish_upto(&worker.flush_waiters, info.flushed_seq,
+                                      NGX_OK);
+    }
+
+    ngx_http_referral_finish_upto(&worker.flush_waiters, news.flush_failed,
+                                  NGX_ERROR);
+    ngx_http_referral_finish_upto(&worker.apply_waiters, news.apply_failed,
+                                  NGX_ERROR);
+}
+
+
+static void
+ngx_http_referral_finish_late(ngx_queue_t *queue)
+{
+    ngx_http_referral_waiter_t  *w;
+
+    while ((w = ngx_http_referral_first(queue)) != NULL
+           && (ngx_msec_int_t) (w->deadline - ngx_current_msec) <= 0)
+    {
+        ngx_http_referral_finish(w, NGX_ABORT, NULL);
+    }
+}
+
+
+static void
+ngx_http_referral_timer_handler(ngx_event_t *ev)
+{
+    ngx_http_referral_finish_late(&worker.flush_waiters);
+    ngx_http_referral_finish_late(&worker.apply_waiters);
+
+    if (!ngx_queue_empty(&worker.flush_waiters)
+        || !ngx_queue_empty(&worker.apply_waiters))
+    {
+        ngx_add_timer(ev, NGX_HTTP_REFERRAL_TICK);
+    }
+}
+
+
+void
+ngx_http_referral_health(ngx_http_referral_health_t *health)
+{
+    referral_intake_t         *intake;
+    referral_intake_info_t     info;
+    ngx_http_referral_news_t   news;
+
+    ngx_memzero(health, sizeof(ngx_http_referral_health_t));
+
+    if (!worker.running) {
+        return;
+    }
+
+    ngx_http_referral_committer_state(&news);
+
+    intake = ngx_http_referral_committer_intake();
+
+    if (intake != NULL) {
+        referral_intake_info(intake, &info);
+
+        health->open = 1;
+        health->writing = (news.error.text[0] == '\0' || news.warning);
+        health->waiting = info.taken_seq - info.applied_seq;
+        health->ring_used = info.used;
+        health->ring_size = info.size;
+    }
+
+    health->last_commit = news.last_commit;
+    ngx_memcpy(health->text, news.error.text, sizeof(health->text));
+}
+
+
+static ngx_int_t
+ngx_http_referral_listen(ngx_cycle_t *cycle)
+{
+    int                fd;
+    ngx_connection_t  *c;
+
+    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+    if (fd == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(fd, cycle->log);
+    if (c == NULL) {
+        (void) close(fd);
+        return NGX_ERROR;
+    }
+
+    c->read->handler = ngx_http_referral_event_handler;
+    c->read->log = cycle->log;
+
+    worker.connection = c;
+
+    return ngx_add_event(c->read, NGX_READ_EVENT, 0);
+}
+
+
+ngx_int_t
+ngx_http_referral_worker_init(ngx_cycle_t *cycle)
+{
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    if (worker.running) {
+        return NGX_OK;
+    }
+
+    rmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_referral_module);
+
+    ngx_http_referral_zone_use(rmcf->zone);
+
+    ngx_queue_init(&worker.flush_waiters);
+    ngx_queue_init(&worker.apply_waiters);
+
+    worker.timer.handler = ngx_http_referral_timer_handler;
+    worker.timer.log = cycle->log;
+    worker.timer.data = &worker.timer_connection;
+    worker.timer_connection.fd = (ngx_socket_t) -1;
+
+    worker.programs = ngx_pcalloc(cycle->pool, (rmcf->programs.nelts + 1)
+                                               * sizeof(uint32_t));
+
+    if (worker.programs == NULL
+        || ngx_http_referral_listen(cycle) != NGX_OK
+        || ngx_http_referral_committer_start(rmcf, worker.programs,
+                                             worker.connection->fd,
+                                             cycle->log)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    worker.running = 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_referral_worker_exit(ngx_cycle_t *cycle)
+{
+    ngx_http_referral_news_t  news;
+
+    if (!worker.running) {
+        return;
+    }
+
+    if (worker.snapshot != NULL) {
+        referral_snapshot_destroy(worker.snapshot);
+        worker.snapshot = NULL;
+    }
+
+    ngx_http_referral_committer_stop();
+    ngx_http_referral_committer_news(&news);
+    free(news.results);
+
+    if (news.error_new) {
+        ngx_http_referral_log_error(&news);
+    }
+
+    ngx_close_connection(worker.connection);
+    worker.running = 0;
+}
