@@ -1,0 +1,159 @@
+# make demo      a shop with a program, on http://127.0.0.1:8080/
+# make build     build/ngx_http_referral_module.so, build/referralctl
+# make test      builds, then all tests
+# make asan      the same tests under AddressSanitizer and UBSan
+# make bench     the benchmarks, one after the other
+# make install   the module, the snippet that loads it, referralctl; DESTDIR=dir
+# make clean
+#
+# NGX_SRC=dir    builds nginx from that source, as build/nginx, and the module
+#                for it; STATIC=1: with the module in it
+# TESTS=files    of make test and make asan
+# BUILD=dir      instead of build
+
+BUILD = build
+NGX_SRC =
+STATIC =
+SANITIZE =
+
+CC = gcc
+CFLAGS = -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+LDFLAGS = -Wl,-z,relro -Wl,-z,now
+
+prefix = /usr
+modules_dir = $(prefix)/lib/nginx/modules
+available_dir = $(prefix)/share/nginx/modules-available
+enabled_dir = /etc/nginx/modules-enabled
+
+out := $(abspath $(BUILD))
+ifneq ($(NGX_SRC),)
+objs := $(out)/objs$(if $(STATIC),-static)$(subst /,-,$(abspath $(NGX_SRC)))
+source := $(objs)/source
+nginx := $(out)/nginx
+else
+objs := $(out)/objs
+source := /usr/share/nginx/src
+nginx := /usr/sbin/nginx
+endif
+
+TEST_NGINX_BINARY ?= $(nginx)
+TESTS = $(unit) $(wildcard t/*.t)
+PROVE = prove --timer -It/lib
+
+.PHONY: build demo test asan bench install clean module unit browser
+.PHONY: deps-build deps-test FORCE
+.SECONDARY:
+
+build: module $(out)/referralctl
+
+
+# nginx part: its own Makefile knows what changed, and has its own CFLAGS.
+
+$(objs)/Makefile: config $(objs)/sources | deps-build
+	CC="$(CC)" NGX_SRC="$(abspath $(NGX_SRC))" STATIC="$(STATIC)" \
+	    SANITIZE="$(SANITIZE)" scripts/configure $(objs)
+
+$(objs)/sources: FORCE
+	@mkdir -p $(@D)
+	@ls lmdb-store ngx_http_referral_module | grep '[.][ch]$$' > $@.now
+	@cmp -s $@ $@.now || cp $@.now $@
+
+module: $(objs)/Makefile
+	@env -u MAKEFLAGS $(MAKE) -s -j $$(nproc) --no-print-directory \
+	    -C $(source) -f $(objs)/Makefile \
+	    $(if $(NGX_SRC),binary) $(if $(STATIC),,modules)
+	@for file in $(if $(NGX_SRC),nginx) \
+	    $(if $(STATIC),,ngx_http_referral_module.so); do \
+	    cmp -s $(objs)/$$file $(out)/$$file || \
+	    install $(objs)/$$file $(out)/$$file || exit 1; \
+	done
+
+
+# The rest: the store, the pure pieces of the module, and what is made of them.
+
+flags = -std=gnu11 -Wall -Wextra -Werror -pthread $(CFLAGS) $(SANITIZE) \
+    -Ilmdb-store -Ingx_http_referral_module -It/unit -MMD -MP
+libs = -llmdb -lcrypto -lpcre2-8 -ljansson
+
+sources = $(wildcard lmdb-store/*.c ngx_http_referral_module/referral_*.c)
+ctl = $(filter lmdb-store/referralctl%,$(sources))
+ctl_objs = $(ctl:%.c=$(out)/c/%.o)
+lib_objs = $(patsubst %.c,$(out)/c/%.o,$(filter-out $(ctl),$(sources)))
+unit = $(patsubst t/%.c,$(out)/%,$(wildcard t/unit/*.c))
+
+$(out)/c/%.o: %.c | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(flags) -c -o $@ $<
+
+$(out)/libreferral.a: $(lib_objs)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(out)/referralctl: $(ctl_objs) $(out)/libreferral.a
+	$(CC) $(flags) $(LDFLAGS) -o $@ $^ $(libs)
+
+$(out)/%: $(out)/c/t/%.o $(out)/libreferral.a
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(LDFLAGS) -o $@ $^ $(libs)
+
+unit: $(unit)
+
+-include $(shell find $(out)/c -name '*.d' 2>/dev/null)
+
+
+# Running it.
+
+demo: build
+	@scripts/deps demo
+	@BUILD=$(out) NGINX=$(nginx) examples/demo/run
+
+browser: $(out)/browser/node_modules/.package-lock.json
+
+$(out)/browser/node_modules/.package-lock.json: t/browser/package-lock.json \
+    | deps-test
+	@mkdir -p $(out)/browser
+	cp t/browser/package.json t/browser/package-lock.json $(out)/browser
+	npm ci --prefix $(out)/browser --no-audit --no-fund --ignore-scripts
+
+test: build unit browser | deps-test
+	TEST_BUILD=$(out) TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
+	    $(PROVE) $(TESTS)
+
+# The run-time has to be in a stock nginx before the module is.
+
+asan_flags = -fsanitize=address,undefined -fno-sanitize=nonnull-attribute \
+    -fno-sanitize-recover=undefined
+preload = $(shell $(CC) -print-file-name=libasan.so) \
+    $(shell $(CC) -print-file-name=libubsan.so)
+
+asan:
+	$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan SANITIZE="$(asan_flags)" \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	    $(if $(STATIC),,TEST_NGINX_PRELOAD="$(preload)")
+
+bench: build
+	@scripts/deps bench
+	@for script in $$(find t/bench -maxdepth 1 -type f -perm -u+x); do \
+	    echo "$$script"; \
+	    BUILD=$(out) NGINX=$(nginx) $$script || exit 1; \
+	done
+
+install: build
+	install -d $(DESTDIR)$(modules_dir) $(DESTDIR)$(available_dir) \
+	    $(DESTDIR)$(enabled_dir) $(DESTDIR)$(prefix)/bin
+	install -m 644 $(out)/ngx_http_referral_module.so \
+	    $(DESTDIR)$(modules_dir)
+	echo 'load_module modules/ngx_http_referral_module.so;' \
+	    > $(DESTDIR)$(available_dir)/mod-http-referral.conf
+	ln -sf $(available_dir)/mod-http-referral.conf \
+	    $(DESTDIR)$(enabled_dir)/50-mod-http-referral.conf
+	install $(out)/referralctl $(DESTDIR)$(prefix)/bin
+
+clean:
+	rm -rf $(out)
+
+deps-build:
+	@scripts/deps build
+
+deps-test:
+	@scripts/deps test
