@@ -469,6 +469,7 @@ store_change_owner(store_txn_t *t, uint32_t program,
 static referral_result_t
 store_apply_code(store_txn_t *t, const referral_record_t *record)
 {
+    unsigned                       created;
     unsigned char                  copy[STORE_CODE_SIZE];
     referral_code_t                old, code;
     referral_result_t              result;
@@ -478,15 +479,15 @@ store_apply_code(store_txn_t *t, const referral_record_t *record)
     memset(&old, 0, sizeof(old));
 
     change = &record->u.code;
-    result.created = !store_copy_code(t, change->program, change->code, copy,
-                                      &old);
-    result.rc = store_may_change(change, result.created ? NULL : &old);
+    created = !store_copy_code(t, change->program, change->code, copy, &old);
+    result.rc = store_may_change(change, created ? NULL : &old);
 
     if (result.rc != REFERRAL_OK || t->rc != 0) {
         return result;
     }
 
-    if (result.created) {
+    if (created) {
+        result.created = 1;
         old.code = change->code;
         old.created = record->time;
         old.id = (uint32_t) store_next(t, 'C');

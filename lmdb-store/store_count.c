@@ -634,9 +634,14 @@ store_counts_program(store_txn_t *t, uint32_t program, referral_dim_t dim,
         }
     }
 
+    /* day 0 is the row of all time, which only sums by label can read */
+
     if (scan.sums == NULL && to == 0) {
-        from = 1;
         to = UINT32_MAX - 1;
+    }
+
+    if (from == 0 && to != 0) {
+        from = 1;
     }
 
     store_scan_program(t, program, from, to, &scan);

@@ -253,16 +253,18 @@ store_write_head(store_txn_t *t, store_head_t *head)
 static referral_rc_t
 store_read_head(store_txn_t *t, referral_error_t *err)
 {
+    int            rc;
     MDB_val        v;
     store_head_t  *head;
 
     head = &t->store->head;
 
-    if (!store_get(t, STORE_META, "V", 1, &v)) {
-        return REFERRAL_NOT_FOUND;
-    }
+    rc = mdb_dbi_open(t->txn, store_names[STORE_META], 0,
+                      &t->store->dbi[STORE_META]);
 
-    if (v.mv_size < sizeof(store_head_t)
+    if (rc != 0
+        || !store_get(t, STORE_META, "V", 1, &v)
+        || v.mv_size < sizeof(store_head_t)
         || memcmp(v.mv_data, STORE_MAGIC, sizeof(STORE_MAGIC)) != 0)
     {
         store_error(err, REFERRAL_CORRUPT, 0, "\"%s/data.mdb\" is an LMDB "
@@ -283,88 +285,113 @@ store_read_head(store_txn_t *t, referral_error_t *err)
 }
 
 
-static int
+static void
 store_open_dbis(store_txn_t *t, unsigned flags)
 {
     int       rc;
     unsigned  i;
 
-    for (i = 0; i < STORE_DBS; i++) {
+    for (i = 0; i < STORE_DBS && t->rc == 0; i++) {
         rc = mdb_dbi_open(t->txn, store_names[i], flags, &t->store->dbi[i]);
 
         if (rc != 0) {
-            return rc;
+            store_fail(t, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc,
+                       "mdb_dbi_open()");
         }
     }
+}
 
-    return 0;
+
+/* Whether the file has nothing in it, neither ours nor anybody else's. */
+
+static int
+store_is_new(store_txn_t *t)
+{
+    int       rc;
+    MDB_dbi   dbi;
+    MDB_stat  stat;
+
+    rc = mdb_dbi_open(t->txn, NULL, 0, &dbi);
+
+    if (rc == 0) {
+        rc = mdb_stat(t->txn, dbi, &stat);
+    }
+
+    if (rc != 0) {
+        store_fail(t, rc, "mdb_stat()");
+        return 0;
+    }
+
+    return stat.ms_entries == 0;
 }
 
 
 /*
- * Opens the databases in a read transaction, which leaves an existing store
- * untouched; a new one is made in a write transaction.
+ * Opens the databases in a transaction, which it ends: NOT_FOUND from a read
+ * transaction when there are none; in a write transaction they are made then.
  */
+
+static referral_rc_t
+store_open_in(store_txn_t *t, unsigned create, referral_error_t *err)
+{
+    int            new;
+    referral_rc_t  rc;
+
+    rc = REFERRAL_OK;
+    new = store_is_new(t);
+
+    if (new && !create) {
+        rc = REFERRAL_NOT_FOUND;
+        store_error(err, rc, 0, "there is no store in \"%s\" yet",
+                    t->store->path);
+
+    } else if (new) {
+        store_open_dbis(t, MDB_CREATE);
+        store_write_head(t, &t->store->head);
+
+    } else if (t->rc == 0) {
+        rc = store_read_head(t, err);
+        store_open_dbis(t, 0);
+    }
+
+    if (rc != REFERRAL_OK) {
+        store_abort(t);
+        return rc;
+    }
+
+    /* committing keeps the handles, after a read transaction too */
+
+    if (store_commit(t) != 0) {
+        return store_failed(t, err);
+    }
+
+    return new ? store_sync(t->store, err) : REFERRAL_OK;
+}
+
+
+/* A store that is there is opened without a write. */
 
 static referral_rc_t
 store_open_schema(referral_store_t *store, referral_error_t *err)
 {
-    int            rc;
     store_txn_t    t;
-    referral_rc_t  result;
+    referral_rc_t  rc;
 
-    rc = store_begin(&t, store, MDB_RDONLY);
-
-    if (rc == 0) {
-        rc = store_open_dbis(&t, 0);
+    if (store_begin(&t, store, MDB_RDONLY) != 0) {
+        return store_failed(&t, err);
     }
 
-    if (rc == 0) {
-        result = store_read_head(&t, err);
+    rc = store_open_in(&t, 0, err);
 
-        /* committing a read transaction keeps the handles */
-
-        rc = store_commit(&t);
-
-        return (result == REFERRAL_OK) ? store_rc(rc) : result;
+    if (rc != REFERRAL_NOT_FOUND || store->readonly) {
+        return rc;
     }
 
-    store_abort(&t);
-
-    if (rc == MDB_NOTFOUND && !store->readonly
-        && store_begin(&t, store, 0) == 0)
-    {
-        rc = store_open_dbis(&t, MDB_CREATE);
-
-        if (rc == 0) {
-            result = store_read_head(&t, err);
-
-            if (result == REFERRAL_NOT_FOUND) {
-                store_write_head(&t, &store->head);
-
-            } else if (result != REFERRAL_OK) {
-                store_abort(&t);
-                return result;
-            }
-
-            rc = store_commit(&t);
-
-        } else {
-            store_abort(&t);
-        }
-
-        if (rc == 0) {
-            rc = mdb_env_sync(store->env, 1);
-        }
+    if (store_begin(&t, store, 0) != 0) {
+        return store_failed(&t, err);
     }
 
-    if (rc != 0) {
-        store_error(err, store_rc(rc), rc > 0 ? rc : 0,
-                    "cannot open the databases of \"%s\" (%s)", store->path,
-                    mdb_strerror(rc));
-    }
-
-    return store_rc(rc);
+    return store_open_in(&t, 1, err);
 }
 
 
@@ -431,6 +458,26 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
 }
 
 
+/*
+ * A process started without standard error would have the database in its
+ * place, and write its messages into it.
+ */
+
+static void
+store_reserve_fds(void)
+{
+    int  fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd != -1 && fd <= STDERR_FILENO);
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
+}
+
+
 referral_rc_t
 referral_store_open(const referral_options_t *opts, referral_store_t **out,
     referral_error_t *err)
@@ -467,6 +514,8 @@ referral_store_open(const referral_options_t *opts, referral_store_t **out,
         return rc;
     }
 
+    store_reserve_fds();
+
     return store_open_new(opts, &st, out, err);
 }
 
@@ -483,73 +532,70 @@ referral_store_close(referral_store_t *store)
 }
 
 
-static referral_rc_t
-store_make_program(referral_store_t *store, referral_str_t name,
-    unsigned *case_sensitive, uint32_t *id, referral_error_t *err)
+/* Reads a program's row; 0 when it has none. */
+
+static int
+store_get_program(store_txn_t *t, referral_str_t name,
+    store_program_row_t *row)
 {
-    MDB_val              v;
-    size_t              *size;
-    uint32_t            *last;
-    store_txn_t          t;
-    struct timespec      ts;
-    referral_record_t    record;
-    store_program_row_t  row;
+    MDB_val  v;
 
-    t.cells = store_cells_create();
-
-    if (t.cells == NULL || store_begin(&t, store, 0) != 0) {
-        goto failed;
+    if (!store_get(t, STORE_PROG, name.data, name.len, &v)) {
+        return 0;
     }
 
-    if (store_get(&t, STORE_PROG, name.data, name.len, &v)
-        && v.mv_size == sizeof(row))
-    {
-        /* another worker was faster */
-
-        memcpy(&row, v.mv_data, sizeof(row));
-        *id = row.id;
-        *case_sensitive = row.case_sensitive;
-
-        store_abort(&t);
-        store_cells_destroy(t.cells);
-
-        return REFERRAL_OK;
+    if (v.mv_size != sizeof(store_program_row_t)) {
+        store_fail(t, MDB_CORRUPTED, "a program");
+        return 0;
     }
 
-    last = store_cell(&t, STORE_META, "N", 1, sizeof(uint32_t), &size);
+    memcpy(row, v.mv_data, sizeof(store_program_row_t));
 
-    if (last != NULL) {
-        *size = sizeof(uint32_t);
+    return 1;
+}
 
-        (void) clock_gettime(CLOCK_REALTIME, &ts);
 
-        memset(&record, 0, sizeof(record));
-        record.type = REFERRAL_RECORD_PROGRAM;
-        record.time = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-        record.u.program.id = *id = ++*last;
-        record.u.program.case_sensitive = (uint8_t) *case_sensitive;
-        record.u.program.name = name;
+static void
+store_make_program(store_txn_t *t, referral_str_t name,
+    store_program_row_t *row)
+{
+    size_t             *size;
+    uint32_t           *last;
+    struct timespec     ts;
+    referral_record_t   record;
 
-        (void) store_apply(&t, &record);
-        store_cells_write(&t);
+    if (store_get_program(t, name, row)) {
+
+        /* another process was faster */
+
+        return;
     }
 
-    if (store_commit(&t) == 0) {
-        (void) mdb_env_sync(store->env, 1);
+    last = store_cell(t, STORE_META, "N", 1, sizeof(uint32_t), &size);
+
+    if (last == NULL) {
+        return;
     }
 
-failed:
-
-    store_cells_destroy(t.cells);
-
-    if (t.cells == NULL || t.rc != 0) {
-        store_error(err, REFERRAL_SYSTEM, 0, "cannot make the program in "
-                    "\"%s\" (%s)", store->path,
-                    t.cells ? mdb_strerror(t.rc) : "no memory");
-        return t.cells ? store_rc(t.rc) : REFERRAL_FULL;
+    if (*last + 1 >= STORE_MAX_PROGRAMS) {
+        store_fail(t, ENOSPC, "making one more program");
+        return;
     }
 
-    return REFERRAL_OK;
+    *size = sizeof(uint32_t);
+    row->id = ++*last;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    memset(&record, 0, sizeof(record));
+    record.type = REFERRAL_RECORD_PROGRAM;
+    record.time = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    record.u.program.id = row->id;
+    record.u.program.case_sensitive = row->case_sensitive;
+    record.u.program.name = name;
+
+    (void) store_apply(t, &record);
+    store_cells_write(t);
 }
 
 
@@ -557,33 +603,47 @@ referral_rc_t
 referral_store_program(referral_store_t *store, referral_str_t name,
     unsigned *case_sensitive, uint32_t *id, referral_error_t *err)
 {
-    MDB_val              v;
     store_txn_t          t;
     store_program_row_t  row;
 
+    if (name.len == 0 || name.len > REFERRAL_PROGRAM_MAX) {
+        store_error(err, REFERRAL_INVALID, 0, "the name of a program has 1 to "
+                    "%d bytes", REFERRAL_PROGRAM_MAX);
+        return REFERRAL_INVALID;
+    }
+
     memset(&row, 0, sizeof(row));
+    row.case_sensitive = (*case_sensitive != 0);
 
     if (store_begin(&t, store, MDB_RDONLY) == 0) {
-        if (store_get(&t, STORE_PROG, name.data, name.len, &v)
-            && v.mv_size == sizeof(row))
-        {
-            memcpy(&row, v.mv_data, sizeof(row));
-        }
-
+        (void) store_get_program(&t, name, &row);
         store_abort(&t);
     }
 
-    if (t.rc != 0) {
-        store_error(err, store_rc(t.rc), 0, "%s failed in \"%s\" (%s)",
-                    t.what, store->path, mdb_strerror(t.rc));
-        return store_rc(t.rc);
+    if (t.rc == 0 && row.id == 0) {
+        t.cells = store_cells_create();
+
+        if (t.cells == NULL) {
+            store_error(err, REFERRAL_FULL, ENOMEM, "malloc() failed");
+            return REFERRAL_FULL;
+        }
+
+        if (store_begin(&t, store, 0) == 0) {
+            store_make_program(&t, name, &row);
+            (void) store_commit(&t);
+        }
+
+        store_cells_destroy(t.cells);
+
+        if (t.rc == 0 && store_sync(store, err) != REFERRAL_OK) {
+            return REFERRAL_BROKEN;
+        }
     }
 
-    if (row.id != 0) {
+    if (t.rc == 0) {
         *id = row.id;
         *case_sensitive = row.case_sensitive;
-        return REFERRAL_OK;
     }
 
-    return store_make_program(store, name, case_sensitive, id, err);
+    return store_failed(&t, err);
 }

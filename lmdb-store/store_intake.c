@@ -309,31 +309,6 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
 
 
 static referral_rc_t
-store_sync(referral_store_t *store, referral_error_t *err)
-{
-    int  rc;
-
-    rc = mdb_env_sync(store->env, 1);
-
-    if (rc == 0) {
-        return REFERRAL_OK;
-    }
-
-    /*
-     * The kernel reports a failed write-back once and then forgets it:
-     * asking again and believing the answer would lose data.
-     */
-
-    store->broken = 1;
-    store_error(err, REFERRAL_BROKEN, rc > 0 ? rc : 0,
-                "mdb_env_sync() failed in \"%s\" (%s)", store->path,
-                mdb_strerror(rc));
-
-    return REFERRAL_BROKEN;
-}
-
-
-static referral_rc_t
 store_read_position(referral_store_t *store, unsigned slot,
     store_position_t *at, referral_error_t *err)
 {
@@ -356,13 +331,7 @@ store_read_position(referral_store_t *store, unsigned slot,
         store_abort(&t);
     }
 
-    if (t.rc != 0) {
-        store_error(err, store_rc(t.rc), t.rc > 0 ? t.rc : 0,
-                    "%s failed in \"%s\" (%s)", t.what, store->path,
-                    mdb_strerror(t.rc));
-    }
-
-    return store_rc(t.rc);
+    return store_failed(&t, err);
 }
 
 
@@ -492,11 +461,10 @@ store_recover(referral_store_t *store, store_slot_t *s,
         (void) store_commit(&t);
     }
 
-    if (t.rc != 0) {
-        store_error(err, store_rc(t.rc), t.rc > 0 ? t.rc : 0,
-                    "%s failed in \"%s\" (%s)", t.what, store->path,
-                    mdb_strerror(t.rc));
-        return store_rc(t.rc);
+    rc = store_failed(&t, err);
+
+    if (rc != REFERRAL_OK) {
+        return rc;
     }
 
     *position = source.at;

@@ -18,7 +18,8 @@
  *
  *   meta  "V"                        store_head_t
  *         "J"                        u64 last journal sequence
- *         "C"                        u32 last code id, all programs
+ *         "C"                        u64 last code id, all programs
+ *         "N"                        u32 last program id
  *         "P" slot2                  store_position_t
  *         "U" generation1            u32 day whose visitors it holds
  *   prog  name                       store_program_row_t
@@ -266,6 +267,10 @@ int store_begin(store_txn_t *t, referral_store_t *store, unsigned flags);
 int store_commit(store_txn_t *t);
 void store_abort(store_txn_t *t);
 void store_fail(store_txn_t *t, int rc, const char *what);
+/* The latched failure with its sentence, or REFERRAL_OK. */
+referral_rc_t store_failed(const store_txn_t *t, referral_error_t *err);
+/* What was committed is on disk; a failure breaks the store for good. */
+referral_rc_t store_sync(referral_store_t *store, referral_error_t *err);
 
 /* 1 and the value, 0 when there is none or the transaction has failed. */
 int store_get(store_txn_t *t, unsigned db, const void *key, size_t len,

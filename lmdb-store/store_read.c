@@ -45,6 +45,7 @@ referral_rc_t
 referral_snapshot_create(referral_store_t *store, referral_snapshot_t **out,
     referral_error_t *err)
 {
+    referral_rc_t         rc;
     referral_snapshot_t  *snap;
 
     snap = calloc(1, sizeof(referral_snapshot_t));
@@ -54,10 +55,9 @@ referral_snapshot_create(referral_store_t *store, referral_snapshot_t **out,
     }
 
     if (store_begin(&snap->t, store, MDB_RDONLY) != 0) {
-        store_error(err, store_rc(snap->t.rc), 0, "%s failed in \"%s\" (%s)",
-                    snap->t.what, store->path, mdb_strerror(snap->t.rc));
+        rc = store_failed(&snap->t, err);
         free(snap);
-        return err->rc;
+        return rc;
     }
 
     mdb_txn_reset(snap->t.txn);

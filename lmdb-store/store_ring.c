@@ -295,6 +295,14 @@ store_ring_allocate(referral_store_t *store, int fd, size_t *size,
         }
 
         want = (want / 2) & ~(uint64_t) 7;
+
+        /* what was allocated so far would make the file too long */
+
+        if (ftruncate(fd, 0) == -1) {
+            store_error(err, REFERRAL_SYSTEM, errno,
+                        "ftruncate() in \"%s\" failed", store->intake_path);
+            return REFERRAL_SYSTEM;
+        }
     }
 
     if (want < store->intake_size) {

@@ -92,6 +92,7 @@ store_rc(int rc)
 
     case MDB_INVALID:
     case MDB_CORRUPTED:
+    case MDB_INCOMPATIBLE:
     case MDB_PAGE_NOTFOUND:
     case MDB_BAD_VALSIZE:
     case MDB_BAD_TXN:
@@ -110,6 +111,22 @@ store_fail(store_txn_t *t, int rc, const char *what)
         t->rc = rc;
         t->what = what;
     }
+}
+
+
+referral_rc_t
+store_failed(const store_txn_t *t, referral_error_t *err)
+{
+    referral_rc_t  rc;
+
+    rc = store_rc(t->rc);
+
+    if (rc != REFERRAL_OK) {
+        store_error(err, rc, t->rc > 0 ? t->rc : 0, "%s failed in \"%s\" (%s)",
+                    t->what, t->store->path, mdb_strerror(t->rc));
+    }
+
+    return rc;
 }
 
 
@@ -167,6 +184,31 @@ store_abort(store_txn_t *t)
         mdb_txn_abort(t->txn);
         t->txn = NULL;
     }
+}
+
+
+referral_rc_t
+store_sync(referral_store_t *store, referral_error_t *err)
+{
+    int  rc;
+
+    rc = mdb_env_sync(store->env, 1);
+
+    if (rc == 0) {
+        return REFERRAL_OK;
+    }
+
+    /*
+     * The kernel reports a failed write-back once and then forgets it:
+     * asking again and believing the answer would lose data.
+     */
+
+    store->broken = 1;
+    store_error(err, REFERRAL_BROKEN, rc > 0 ? rc : 0,
+                "mdb_env_sync() failed in \"%s\" (%s)", store->path,
+                mdb_strerror(rc));
+
+    return REFERRAL_BROKEN;
 }
 
 

@@ -346,9 +346,9 @@ ngx_int_t ngx_http_referral_api_query(ngx_http_referral_api_query_t *query);
  *
  * The name of a row is a member called as `by` says: "day":"2026-11-21",
  * "hour":"2026-11-21T10:00:00Z", "code":"ANNA42", "channel":"wa" or null for
- * links without one, "landing":"/welcome", "class":"human".  Days and hours
- * without clicks have no row; of classes there is a row each, always, and
- * its clicks have a total only.  With all time, from and to are null.
+ * links without one, "landing":"/welcome", "class":"human".  What has no
+ * clicks has no row; but of classes there is a row each, always, and its
+ * clicks have a total only.  With all time, from and to are null.
  */
 
 ngx_int_t ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api);

@@ -5,9 +5,6 @@
 #include "ngx_http_referral_api.h"
 
 
-#define NGX_HTTP_REFERRAL_TOKEN_FILE_MAX  (64 * 1024)
-
-
 static ngx_int_t ngx_http_referral_api_start(ngx_http_referral_api_ctx_t *api);
 static void ngx_http_referral_api_body_handler(ngx_http_request_t *r);
 static void *ngx_http_referral_api_create_loc_conf(ngx_conf_t *cf);
@@ -19,8 +16,6 @@ static char *ngx_http_referral_api_location(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
     referral_tokens_t **tokens);
-static char *ngx_http_referral_api_open_tokens(ngx_conf_t *cf,
-    ngx_str_t *file, ngx_fd_t fd, ngx_str_t *text);
 static void ngx_http_referral_api_free_tokens(void *data);
 
 
@@ -292,34 +287,13 @@ static char *
 ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
     referral_tokens_t **tokens)
 {
-    char                *rv;
     unsigned             line;
-    ngx_fd_t             fd;
     ngx_str_t            text;
     const char          *why;
     ngx_pool_cleanup_t  *cln;
 
-    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+    if (ngx_http_referral_read_file(cf, file, 0, &text) != NGX_OK) {
         return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(file->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", file);
-        return NGX_CONF_ERROR;
-    }
-
-    rv = ngx_http_referral_api_open_tokens(cf, file, fd, &text);
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", file);
-    }
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
     }
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
@@ -330,62 +304,20 @@ ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
     *tokens = referral_tokens_parse((char *) text.data, text.len, &line, &why);
 
     if (*tokens == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid token file \"%V\", line %ui: %s", file,
-                           (ngx_uint_t) line, why);
+        if (line != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s in line %ui of \"%V\"",
+                               why, (ngx_uint_t) line, file);
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"",
+                               why, file);
+        }
+
         return NGX_CONF_ERROR;
     }
 
     cln->handler = ngx_http_referral_api_free_tokens;
     cln->data = *tokens;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_referral_api_open_tokens(ngx_conf_t *cf, ngx_str_t *file,
-    ngx_fd_t fd, ngx_str_t *text)
-{
-    ssize_t          n;
-    ngx_file_info_t  fi;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_fd_info_n " \"%V\" failed", file);
-        return NGX_CONF_ERROR;
-    }
-
-    if (!ngx_is_file(&fi)
-        || ngx_file_size(&fi) > NGX_HTTP_REFERRAL_TOKEN_FILE_MAX)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "token file \"%V\" is not a regular file of at "
-                           "most 64k", file);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_file_access(&fi) & (S_IWGRP|S_IWOTH)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "token file \"%V\" must not be writable by group "
-                           "or others", file);
-        return NGX_CONF_ERROR;
-    }
-
-    text->len = (size_t) ngx_file_size(&fi);
-
-    text->data = ngx_pnalloc(cf->temp_pool, text->len + 1);
-    if (text->data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    n = ngx_read_fd(fd, text->data, text->len);
-
-    if (n != (ssize_t) text->len) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, n == -1 ? ngx_errno : 0,
-                           ngx_read_fd_n " \"%V\" failed", file);
-        return NGX_CONF_ERROR;
-    }
 
     return NGX_CONF_OK;
 }

@@ -330,6 +330,9 @@ ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *name,
     } else if (secret && (ngx_file_access(&fi) & (S_IRWXG|S_IRWXO))) {
         why = "must not be accessible to group or others, run chmod 600";
 
+    } else if (ngx_file_access(&fi) & (S_IWGRP|S_IWOTH)) {
+        why = "must not be writable by group or others";
+
     } else if (ngx_file_size(&fi) > NGX_HTTP_REFERRAL_FILE_MAX) {
         why = "is larger than 1m";
     }

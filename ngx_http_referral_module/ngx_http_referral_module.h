@@ -190,7 +190,8 @@ char *ngx_http_referral(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /*
  * Reads a regular file named in the configuration, relative to its directory.
- * secret: group and others must have no access.  Logs what is wrong.
+ * secret: group and others must have no access; otherwise they may read it.
+ * Logs what is wrong.
  */
 ngx_int_t ngx_http_referral_read_file(ngx_conf_t *cf, ngx_str_t *name,
     ngx_uint_t secret, ngx_str_t *text);

@@ -27,7 +27,7 @@ typedef struct {
     ngx_event_t                  timer;
     ngx_connection_t             timer_connection;
     uint64_t                     lost;          /* since the last line */
-    time_t                       lost_logged;
+    time_t                       said;          /* that line */
     unsigned                     running:1;
 } ngx_http_referral_worker_t;
 
@@ -35,23 +35,60 @@ typedef struct {
 static ngx_http_referral_worker_t  worker;
 
 
-/* One line a second at most, however many clicks there are. */
+/*
+ * What there is to say of a store in trouble, in one line a second at most:
+ * the reason, and how many clicks it has cost since the last line.
+ */
 
 static void
-ngx_http_referral_lost(const char *why)
+ngx_http_referral_say(const char *why, ngx_uint_t level, int sys)
 {
-    worker.lost++;
-
-    if (worker.lost_logged == ngx_time()) {
+    if (worker.said == ngx_time()) {
         return;
     }
 
-    worker.lost_logged = ngx_time();
+    worker.said = ngx_time();
 
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+    if (worker.lost == 0) {
+        ngx_log_error(level, ngx_cycle->log, sys, "referral: %s", why);
+        return;
+    }
+
+    ngx_log_error(level, ngx_cycle->log, sys,
                   "referral: %uL clicks were redirected but not counted: %s",
                   worker.lost, why);
     worker.lost = 0;
+}
+
+
+static void
+ngx_http_referral_lost(referral_rc_t rc)
+{
+    const char                *why;
+    ngx_http_referral_news_t   news;
+
+    worker.lost++;
+    ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_LOST, 1);
+
+    if (worker.said == ngx_time()) {
+        return;
+    }
+
+    if (rc == REFERRAL_INVALID) {
+        ngx_http_referral_say("a field is too long", NGX_LOG_ERR, 0);
+        return;
+    }
+
+    ngx_http_referral_committer_state(&news);
+
+    if (news.error.text[0] != '\0' && !news.warning) {
+        ngx_http_referral_say(news.error.text, NGX_LOG_CRIT, news.error.sys);
+        return;
+    }
+
+    why = (rc == REFERRAL_FULL) ? "the intake is full"
+                                : "the store is not open";
+    ngx_http_referral_say(why, NGX_LOG_ERR, 0);
 }
 
 
@@ -60,7 +97,6 @@ ngx_http_referral_take(referral_record_t *record,
     ngx_http_referral_need_e need, uint64_t *seq)
 {
     ngx_time_t              *tp;
-    const char              *why;
     referral_rc_t            rc;
     referral_intake_t       *intake;
     referral_intake_info_t   info;
@@ -75,11 +111,7 @@ ngx_http_referral_take(referral_record_t *record,
 
     if (rc != REFERRAL_OK) {
         if (record->type == REFERRAL_RECORD_CLICK) {
-            why = (rc == REFERRAL_FULL) ? "the intake is full"
-                  : (rc == REFERRAL_INVALID) ? "a field is too long"
-                                             : "the store is not open";
-            ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_LOST, 1);
-            ngx_http_referral_lost(why);
+            ngx_http_referral_lost(rc);
         }
 
         if (rc == REFERRAL_FULL) {
@@ -268,18 +300,15 @@ ngx_http_referral_finish_result(const referral_result_t *result)
 static void
 ngx_http_referral_log_error(const ngx_http_referral_news_t *news)
 {
-    ngx_uint_t  level;
-
     if (news->error.text[0] == '\0') {
         ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                       "referral: the store is in order again");
         return;
     }
 
-    level = news->warning ? NGX_LOG_WARN : NGX_LOG_CRIT;
-
-    ngx_log_error(level, ngx_cycle->log, news->error.sys, "referral: %s",
-                  news->error.text);
+    ngx_http_referral_say(news->error.text,
+                          news->warning ? NGX_LOG_WARN : NGX_LOG_CRIT,
+                          news->error.sys);
 }
 
 

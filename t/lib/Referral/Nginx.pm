@@ -41,10 +41,10 @@ package Referral::Nginx;
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use Digest::SHA qw(sha256_hex);
 use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
-use File::Spec;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use MIME::Base64 qw(encode_base64);
@@ -55,7 +55,7 @@ use Time::HiRes qw(sleep time);
 use Referral::Client;
 use Referral::Upstream;
 
-our $ROOT = File::Spec->rel2abs(dirname(__FILE__) . '/../../..');
+our $ROOT = abs_path(dirname(__FILE__) . '/../../..');
 our $BINARY = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
 our $BUILD = $ENV{TEST_BUILD} || "$ROOT/build";
 our $MODULE = $ENV{TEST_NGINX_MODULE} || "$BUILD/ngx_http_referral_module.so";
@@ -374,6 +374,8 @@ sub kill9 {
     my $pid = $self->{pid} or return;
 
     kill STOP => $pid;
+    wait_for(sub { _read("/proc/$pid/stat") !~ /\) [RSD] / }, 5);
+
     my @all = $self->children;
     kill KILL => $pid, @all;
     wait_for(sub { !$self->running && !grep { _alive($_) } @all }, 10);
