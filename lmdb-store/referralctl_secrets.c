@@ -39,7 +39,7 @@ static ctl_rc_t ctl_append(const char *path, const char *name,
 static ctl_rc_t ctl_append_locked(FILE *file, const char *path,
     const char *name, const char *line);
 static int ctl_has_name(FILE *file, const char *name, int *cut);
-static int ctl_write(FILE *file, const char *before, const char *line);
+static int ctl_write(int fd, const char *before, const char *line);
 static int ctl_random(char *base64);
 static int ctl_is_name(const char *name, size_t max, const char *others);
 
@@ -77,8 +77,7 @@ ctl_keygen(const ctl_args_t *args)
 static ctl_rc_t
 ctl_create(const char *path, const char *line)
 {
-    int    fd, rc, sys;
-    FILE  *file;
+    int  fd, rc, sys;
 
     fd = open(path, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
 
@@ -87,17 +86,15 @@ ctl_create(const char *path, const char *line)
                         "one, run keygen without a file", path);
     }
 
-    file = (fd == -1) ? NULL : fdopen(fd, "w");
-
-    if (file == NULL) {
+    if (fd == -1) {
         return ctl_fail("cannot create \"%s\" (%s)", path, strerror(errno));
     }
 
-    rc = ctl_write(file, "", line);
+    rc = ctl_write(fd, "", line);
     sys = errno;
-    (void) fclose(file);
+    (void) close(fd);
 
-    if (rc != 0) {
+    if (rc == -1) {
         (void) unlink(path);
         return ctl_fail("cannot write \"%s\" (%s)", path, strerror(sys));
     }
@@ -198,13 +195,12 @@ ctl_append(const char *path, const char *name, const char *line)
         return ctl_fail("\"%s\" is not a regular file", path);
     }
 
-    file = (flock(fd, LOCK_EX) == -1) ? NULL : fdopen(fd, "a+");
+    file = (flock(fd, LOCK_EX) == -1) ? NULL : fdopen(fd, "r");
 
     if (file == NULL) {
         return ctl_fail("cannot lock \"%s\" (%s)", path, strerror(errno));
     }
 
-    rewind(file);
     rc = ctl_append_locked(file, path, name, line);
     (void) fclose(file);
 
@@ -230,7 +226,7 @@ ctl_append_locked(FILE *file, const char *path, const char *name,
         return ctl_fail("cannot read \"%s\" (%s)", path, strerror(errno));
     }
 
-    if (ctl_write(file, cut ? "\n" : "", line) != 0) {
+    if (ctl_write(fileno(file), cut ? "\n" : "", line) == -1) {
         sys = errno;
 
         if (ftruncate(fileno(file), size) == -1) {
@@ -274,16 +270,12 @@ ctl_has_name(FILE *file, const char *name, int *cut)
 }
 
 
-static int
-ctl_write(FILE *file, const char *before, const char *line)
-{
-    if (fputs(before, file) == EOF || fputs(line, file) == EOF
-        || fflush(file) == EOF)
-    {
-        return -1;
-    }
+/* Not by a FILE, which would try again what failed, when it is closed. */
 
-    return fsync(fileno(file));
+static int
+ctl_write(int fd, const char *before, const char *line)
+{
+    return (dprintf(fd, "%s%s", before, line) < 0) ? -1 : fsync(fd);
 }
 
 

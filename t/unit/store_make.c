@@ -44,6 +44,7 @@ static const referral_str_t  codes[] = {
 static const referral_str_t  channels[] = { STR(""), STR("wa"), STR("mail") };
 
 
+__attribute__((noreturn))
 static void
 fail(const char *what, const char *why)
 {
