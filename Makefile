@@ -40,7 +40,7 @@ TEST_NGINX_BINARY ?= $(nginx)
 TESTS = $(unit) $(wildcard t/*.t)
 PROVE = prove --timer -It/lib
 
-.PHONY: build demo test asan bench install clean module unit browser
+.PHONY: build demo test asan bench install clean module unit
 .PHONY: deps-build deps-test FORCE
 .SECONDARY:
 
@@ -80,6 +80,7 @@ ctl = $(filter lmdb-store/referralctl%,$(sources))
 ctl_objs = $(ctl:%.c=$(out)/c/%.o)
 lib_objs = $(patsubst %.c,$(out)/c/%.o,$(filter-out $(ctl),$(sources)))
 unit = $(patsubst t/%.c,$(out)/%,$(wildcard t/unit/*.c))
+bench = $(patsubst t/%.c,$(out)/%,$(wildcard t/bench/*.c))
 
 $(out)/c/%.o: %.c | deps-build
 	@mkdir -p $(@D)
@@ -105,17 +106,9 @@ unit: $(unit)
 
 demo: build
 	@scripts/deps demo
-	@BUILD=$(out) NGINX=$(nginx) examples/demo/run
+	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/demo/run
 
-browser: $(out)/browser/node_modules/.package-lock.json
-
-$(out)/browser/node_modules/.package-lock.json: t/browser/package-lock.json \
-    | deps-test
-	@mkdir -p $(out)/browser
-	cp t/browser/package.json t/browser/package-lock.json $(out)/browser
-	npm ci --prefix $(out)/browser --no-audit --no-fund --ignore-scripts
-
-test: build unit browser | deps-test
+test: build unit | deps-test
 	TEST_BUILD=$(out) TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
 	    $(PROVE) $(TESTS)
 
@@ -126,16 +119,17 @@ asan_flags = -fsanitize=address,undefined -fno-sanitize=nonnull-attribute \
 preload = $(shell $(CC) -print-file-name=libasan.so) \
     $(shell $(CC) -print-file-name=libubsan.so)
 
-asan:
-	$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan SANITIZE="$(asan_flags)" \
+asan: | deps-build
+	$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan \
+	    SANITIZE="$(asan_flags)" \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    $(if $(STATIC),,TEST_NGINX_PRELOAD="$(preload)")
 
-bench: build
+bench: build $(bench)
 	@scripts/deps bench
-	@for script in $$(find t/bench -maxdepth 1 -type f -perm -u+x); do \
-	    echo "$$script"; \
-	    BUILD=$(out) NGINX=$(nginx) $$script || exit 1; \
+	@for run in $(bench) $$(find t/bench -type f -perm -u+x); do \
+	    echo "$$run"; \
+	    BUILD=$(out) NGINX=$(nginx) $$run || exit 1; \
 	done
 
 install: build

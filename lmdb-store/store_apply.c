@@ -20,7 +20,7 @@ store_next(store_txn_t *t, unsigned char name)
     size_t    *size;
     uint64_t   n, *value;
 
-    value = store_cell(t, STORE_META, &name, 1, sizeof(uint64_t), &size);
+    value = store_cell(t, STORE_META, &name, 1, sizeof(uint64_t), 0, &size);
     if (value == NULL) {
         return 0;
     }
@@ -92,7 +92,7 @@ store_visitor_generation(store_txn_t *t, uint32_t day)
     key[0] = 'U';
     key[1] = (unsigned char) (day % STORE_UNIQUE_DAYS);
 
-    held = store_cell(t, STORE_META, key, sizeof(key), sizeof(uint32_t),
+    held = store_cell(t, STORE_META, key, sizeof(key), sizeof(uint32_t), 0,
                       &size);
     if (held == NULL || *held > day) {
         return 0;
@@ -120,7 +120,7 @@ store_visitor_seen(store_txn_t *t, uint32_t day, uint64_t key, int64_t time,
     name[0] = 'U';
     name[1] = (unsigned char) (day % STORE_UNIQUE_DAYS);
 
-    held = store_cell(t, STORE_META, name, sizeof(name), sizeof(uint32_t),
+    held = store_cell(t, STORE_META, name, sizeof(name), sizeof(uint32_t), 0,
                       &size);
     if (held == NULL || *size == 0 || *held != day) {
         return 0;
@@ -225,9 +225,7 @@ store_put_code(store_txn_t *t, uint32_t program, const referral_code_t *code)
 }
 
 
-/* prog4 owner 0 code: the codes of one owner, side by side. */
-
-static size_t
+size_t
 store_owner_key(store_txn_t *t, uint32_t program, const referral_code_t *code,
     unsigned char *key)
 {

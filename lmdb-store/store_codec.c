@@ -94,6 +94,26 @@ store_read_str(store_reader_t *r, referral_str_t *s, size_t max)
 }
 
 
+static unsigned
+store_bad_click(const referral_click_t *click)
+{
+    return click->class >= REFERRAL_CLASSES || click->why >= REFERRAL_WHYS;
+}
+
+
+/* A zero ends the owner in the index of owners. */
+
+static unsigned
+store_bad_code(const referral_code_change_t *change)
+{
+    return change->code.len == 0
+           || change->kind > REFERRAL_KIND_PARTNER
+           || change->status > REFERRAL_STATUS_ENDED
+           || (change->owner.len != 0
+               && memchr(change->owner.data, '\0', change->owner.len) != NULL);
+}
+
+
 static void
 store_encode_click(store_writer_t *w, const referral_click_t *click)
 {
@@ -109,6 +129,8 @@ store_encode_click(store_writer_t *w, const referral_click_t *click)
     store_write_str(w, click->code, REFERRAL_CODE_MAX);
     store_write_str(w, click->channel, REFERRAL_CHANNEL_MAX);
     store_write_str(w, click->landing, REFERRAL_LANDING_MAX);
+
+    w->bad |= store_bad_click(click);
 }
 
 
@@ -128,8 +150,7 @@ store_decode_click(store_reader_t *r, referral_click_t *click)
     store_read_str(r, &click->channel, REFERRAL_CHANNEL_MAX);
     store_read_str(r, &click->landing, REFERRAL_LANDING_MAX);
 
-    r->bad |= (click->class >= REFERRAL_CLASSES
-               || click->why >= REFERRAL_WHYS);
+    r->bad |= store_bad_click(click);
 }
 
 
@@ -145,7 +166,7 @@ store_encode_code(store_writer_t *w, const referral_code_change_t *change)
     store_write_str(w, change->name, REFERRAL_NAME_MAX);
     store_write_str(w, change->landing, REFERRAL_URL_MAX);
 
-    w->bad |= (change->code.len == 0);
+    w->bad |= store_bad_code(change);
 }
 
 
@@ -161,8 +182,7 @@ store_decode_code(store_reader_t *r, referral_code_change_t *change)
     store_read_str(r, &change->name, REFERRAL_NAME_MAX);
     store_read_str(r, &change->landing, REFERRAL_URL_MAX);
 
-    r->bad |= (change->code.len == 0 || change->kind > REFERRAL_KIND_PARTNER
-               || change->status > REFERRAL_STATUS_ENDED);
+    r->bad |= store_bad_code(change);
 }
 
 
@@ -258,17 +278,20 @@ store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
 
 /*
  * Finds torn and stale frames, not forged ones: whoever can write the files
- * can write the store.
+ * can write the store.  The generation is in it because numbers come again
+ * after a restore or a torn log, where old frames may still stand.
  */
 
 uint32_t
-store_check(uint64_t seq, const void *data, size_t len)
+store_check(uint64_t generation, uint64_t seq, const void *data, size_t len)
 {
     uint64_t              h, word;
     const unsigned char  *p;
 
     p = data;
     h = (seq + len) * 0x9e3779b97f4a7c15u;
+    h = (h ^ generation) * 0xff51afd7ed558ccdu;
+    h ^= h >> 32;
 
     for ( /* void */ ; len >= 8; len -= 8, p += 8) {
         memcpy(&word, p, 8);

@@ -14,11 +14,8 @@
 #include "store_internal.h"
 
 
-#define STORE_HOT_MAX   (sizeof(store_hot_t)                                  \
-                         + STORE_ENTRIES_MAX * sizeof(store_entry_t))
 #define STORE_HIST_HEAD 8               /* version and reserved bytes */
-#define STORE_HIST_MAX  (STORE_HIST_HEAD                                      \
-                         + STORE_ENTRIES_MAX * sizeof(store_entry_t))
+#define STORE_CLICK_MAX (6 * sizeof(store_entry_t))     /* what one adds */
 
 
 static void
@@ -56,7 +53,7 @@ store_label_id(store_txn_t *t, uint32_t program, unsigned dim,
         return id;
     }
 
-    last = store_cell(t, STORE_DIM, name, 5, sizeof(uint16_t), &size);
+    last = store_cell(t, STORE_DIM, name, 5, sizeof(uint16_t), 0, &size);
 
     if (last == NULL || *last >= REFERRAL_DIM_MAX) {
         return STORE_LABEL_OTHER;
@@ -121,7 +118,7 @@ store_count_program(store_txn_t *t, const store_click_row_t *row,
 
     store_prg_key(key, row->program, day, dim, id);
 
-    prg = store_cell(t, STORE_PRG, key, sizeof(key), sizeof(store_prg_t),
+    prg = store_cell(t, STORE_PRG, key, sizeof(key), sizeof(store_prg_t), 0,
                      &size);
     if (prg == NULL) {
         return;
@@ -215,12 +212,14 @@ store_count_late(store_txn_t *t, const store_click_row_t *row, uint32_t day)
 
     store_hist_key(key, row->program, day, row->code);
 
-    value = store_cell(t, STORE_HIST, key, sizeof(key), STORE_HIST_MAX, &size);
+    value = store_cell(t, STORE_HIST, key, sizeof(key), STORE_HIST_HEAD,
+                       STORE_CLICK_MAX, &size);
     if (value == NULL) {
         return;
     }
 
-    n = (*size == 0) ? 0 : (*size - STORE_HIST_HEAD) / sizeof(store_entry_t);
+    n = (*size < STORE_HIST_HEAD)
+        ? 0 : (*size - STORE_HIST_HEAD) / sizeof(store_entry_t);
     value[0] = 1;
 
     store_count_entries((store_entry_t *) (value + STORE_HIST_HEAD), &n, row);
@@ -238,7 +237,8 @@ store_roll(store_txn_t *t, const store_click_row_t *row, uint32_t day,
 
     store_hist_key(key, row->program, day, row->code);
 
-    value = store_cell(t, STORE_HIST, key, sizeof(key), STORE_HIST_MAX, &size);
+    value = store_cell(t, STORE_HIST, key, sizeof(key), STORE_HIST_HEAD,
+                       n * sizeof(store_entry_t), &size);
     if (value == NULL) {
         return;
     }
@@ -261,7 +261,8 @@ store_count_code(store_txn_t *t, const store_click_row_t *row, uint32_t day)
     store_be32(key, row->program);
     store_be32(key + 4, row->code);
 
-    hot = store_cell(t, STORE_HOT, key, sizeof(key), STORE_HOT_MAX, &size);
+    hot = store_cell(t, STORE_HOT, key, sizeof(key), sizeof(store_hot_t),
+                     STORE_CLICK_MAX, &size);
     if (hot == NULL) {
         return;
     }
@@ -270,6 +271,10 @@ store_count_code(store_txn_t *t, const store_click_row_t *row, uint32_t day)
         hot->version = 1;
         hot->day = day;
         *size = sizeof(store_hot_t);
+
+    } else if (*size < sizeof(store_hot_t)) {
+        store_fail(t, MDB_CORRUPTED, "a counter");
+        return;
     }
 
     entries = (store_entry_t *) (hot + 1);

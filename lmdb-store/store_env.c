@@ -404,6 +404,21 @@ store_panic(MDB_env *env, const char *text)
 }
 
 
+static uint64_t
+store_ring_size(uint64_t size)
+{
+    if (size == 0) {
+        return STORE_RING_SIZE;
+    }
+
+    if (size < STORE_RING_MIN) {
+        return STORE_RING_MIN;
+    }
+
+    return (size < STORE_RING_MAX) ? size & ~(uint64_t) 7 : STORE_RING_MAX;
+}
+
+
 static referral_rc_t
 store_open_new(const referral_options_t *opts, const struct stat *st,
     referral_store_t **out, referral_error_t *err)
@@ -421,8 +436,7 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
     (void) snprintf(store->intake_path, sizeof(store->intake_path), "%s",
                     opts->intake_path ? opts->intake_path : "/dev/shm");
 
-    store->intake_size = opts->intake_size ? opts->intake_size
-                                           : STORE_RING_SIZE;
+    store->intake_size = store_ring_size(opts->intake_size);
     store->durable = opts->durable;
     store->readonly = opts->readonly;
     store->dev = st->st_dev;
@@ -571,7 +585,7 @@ store_make_program(store_txn_t *t, referral_str_t name,
         return;
     }
 
-    last = store_cell(t, STORE_META, "N", 1, sizeof(uint32_t), &size);
+    last = store_cell(t, STORE_META, "N", 1, sizeof(uint32_t), 0, &size);
 
     if (last == NULL) {
         return;

@@ -46,6 +46,7 @@ struct referral_intake_s {
     store_cells_t          *cells;
 
     /* producer */
+    uint64_t                generation;
     uint64_t                head;
     uint64_t                seq;
 
@@ -110,7 +111,8 @@ store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
 
     if (frame.seq != seq || frame.len > STORE_RECORD_MAX
         || frame.len > left - sizeof(frame)
-        || store_check(seq, source->data + *pos % source->size + sizeof(frame),
+        || store_check(source->at.generation, seq,
+                       source->data + *pos % source->size + sizeof(frame),
                        frame.len)
            != frame.check)
     {
@@ -217,6 +219,10 @@ store_run(referral_store_t *store, store_cells_t *cells,
     store_position_t  at;
 
     memset(batch, 0, sizeof(referral_batch_t));
+
+    if (source->at.pos >= source->end) {
+        return 0;
+    }
 
     t.cells = cells;
     store_cells_clear(cells);
@@ -392,7 +398,15 @@ store_recover_ring(referral_store_t *store, store_slot_t *s,
     source->size = s->size;
     source->end = atomic_load_explicit(&s->head->head, memory_order_acquire);
 
-    return store_drain(store, source, records, err);
+    rc = store_drain(store, source, records, err);
+
+    if (rc == REFERRAL_OK && source->at.pos < source->end) {
+        store_error(err, REFERRAL_OK, 0, "ring \"%s\" is damaged: what comes "
+                    "after record %llu is dropped", s->ring_path,
+                    (unsigned long long) source->at.seq);
+    }
+
+    return rc;
 }
 
 
@@ -524,7 +538,7 @@ referral_intake_open(referral_store_t *store, referral_intake_t **out,
     referral_rc_t       rc;
     referral_intake_t  *intake;
 
-    err->text[0] = '\0';
+    memset(err, 0, sizeof(referral_error_t));
     intake = NULL;
 
     if (posix_memalign((void **) &intake, 64, sizeof(referral_intake_t))
@@ -556,6 +570,7 @@ referral_intake_open(referral_store_t *store, referral_intake_t **out,
     intake->source.size = intake->slot.size;
     intake->source.slot = (uint16_t) intake->slot.slot;
     intake->durable = intake->source.at;
+    intake->generation = intake->source.at.generation;
     intake->seq = intake->source.at.seq;
 
     atomic_store(&intake->taken_seq, intake->seq);
@@ -571,9 +586,14 @@ referral_intake_open(referral_store_t *store, referral_intake_t **out,
 void
 referral_intake_close(referral_intake_t *intake)
 {
-    /* an empty ring is of no use to anybody */
+    referral_error_t  err;
 
-    if (atomic_load(&intake->applied_seq) == atomic_load(&intake->taken_seq)) {
+    /* an empty ring is of no use to anybody, once its records are on disk */
+
+    if (intake->source.at.seq == intake->seq
+        && (intake->durable.seq == intake->seq
+            || store_sync(intake->store, &err) == REFERRAL_OK))
+    {
         store_slot_unlink_ring(&intake->slot);
     }
 
@@ -620,7 +640,7 @@ referral_intake_put(referral_intake_t *intake,
     }
 
     frame.len = (uint32_t) len;
-    frame.check = store_check(frame.seq, buf, len);
+    frame.check = store_check(intake->generation, frame.seq, buf, len);
 
     p = intake->slot.data + intake->head % intake->slot.size;
     memcpy(p, &frame, sizeof(frame));
@@ -650,10 +670,13 @@ referral_intake_info(referral_intake_t *intake, referral_intake_info_t *info)
     info->taken_seq = atomic_load_explicit(&intake->taken_seq,
                                            memory_order_acquire);
     info->size = intake->slot.size;
+
+    /* in this order: the head is never behind what was released before */
+
+    info->used = atomic_load_explicit(&intake->released,
+                                      memory_order_acquire);
     info->used = atomic_load_explicit(&intake->slot.head->head,
-                                      memory_order_acquire)
-                 - atomic_load_explicit(&intake->released,
-                                        memory_order_acquire);
+                                      memory_order_acquire) - info->used;
 }
 
 
@@ -745,7 +768,7 @@ referral_intake_apply(referral_intake_t *intake, unsigned sync,
     referral_rc_t     rc;
     store_position_t  before;
 
-    err->text[0] = '\0';
+    memset(err, 0, sizeof(referral_error_t));
     before = intake->source.at;
 
     run.results = results;
@@ -761,14 +784,21 @@ referral_intake_apply(referral_intake_t *intake, unsigned sync,
         return rc;
     }
 
-    if (sync || batch->results != 0) {
-        if (intake->durable.seq < intake->source.at.seq
-            || batch->results != 0)
-        {
-            rc = store_sync(intake->store, err);
-            if (rc != REFERRAL_OK) {
-                return rc;
-            }
+    if (batch->records == 0 && intake->source.at.pos < intake->source.end) {
+        store_error(err, REFERRAL_CORRUPT, 0, "ring \"%s\" is damaged after "
+                    "record %llu", intake->slot.ring_path,
+                    (unsigned long long) intake->source.at.seq);
+        return REFERRAL_CORRUPT;
+    }
+
+    if (batch->results != 0
+        || ((sync || batch->records == 0)
+            && intake->durable.seq < intake->source.at.seq))
+    {
+        rc = store_sync(intake->store, err);
+
+        if (rc != REFERRAL_OK) {
+            return rc;
         }
 
         store_release(intake, &intake->source.at);
@@ -818,7 +848,7 @@ referral_store_maintain(referral_store_t *store, unsigned *records,
     referral_rc_t     rc;
     store_position_t  at;
 
-    err->text[0] = '\0';
+    memset(err, 0, sizeof(referral_error_t));
     *records = 0;
 
     (void) mdb_reader_check(store->env, NULL);

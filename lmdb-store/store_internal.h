@@ -67,6 +67,7 @@
 #define STORE_MAP_SIZE      ((uint64_t) 16 << 30)
 #define STORE_RING_SIZE     ((uint64_t) 16 << 20)
 #define STORE_RING_MIN      ((uint64_t) 1 << 20)
+#define STORE_RING_MAX      ((uint64_t) 1 << 32)
 #define STORE_BATCH         2000            /* records in a transaction */
 #define STORE_BATCH_BYTES   (4 << 20)
 
@@ -201,7 +202,7 @@ typedef struct {
 
 typedef struct {
     uint32_t                len;            /* of the payload */
-    uint32_t                check;          /* of seq and payload */
+    uint32_t                check;          /* of generation, seq, payload */
     uint64_t                seq;
 } store_frame_t;
 
@@ -286,19 +287,22 @@ void store_empty(store_txn_t *t, unsigned db);
 /*
  * Cells: counters as they will be at the end of the batch.  A cell is read
  * from the database once, changed in memory, written once in key order.
- * store_cell() returns its bytes, room for max of them, *size used; a new
- * cell has *size 0 and zeros.  Pointers hold until the next store_cell().
+ * store_cell() returns its bytes, *size used and room for head of them, and
+ * for more beyond what it has; a new cell has *size 0 and zeros.  Pointers
+ * hold until the next store_cell().
  * NULL: no memory, the transaction has failed.  Without a database behind
  * (t->txn NULL) cells count from nothing: that is the recount.
  */
 
 #define STORE_CELL_KEY  16
+#define STORE_CELL_MAX  (sizeof(store_hot_t)                                   \
+                         + STORE_ENTRIES_MAX * sizeof(store_entry_t))
 
 store_cells_t *store_cells_create(void);
 void store_cells_destroy(store_cells_t *cells);
 void store_cells_clear(store_cells_t *cells);
 void *store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
-    size_t max, size_t **size);
+    size_t head, size_t more, size_t **size);
 void store_cells_write(store_txn_t *t);
 size_t store_cells_count(const store_cells_t *cells, unsigned db);
 int store_cells_each(const store_cells_t *cells,
@@ -313,7 +317,8 @@ size_t store_encode(const referral_record_t *record, unsigned char *buf);
 /* Strings point into buf.  0 or -1: not a record. */
 int store_decode(const unsigned char *buf, size_t len,
     referral_record_t *record);
-uint32_t store_check(uint64_t seq, const void *data, size_t len);
+uint32_t store_check(uint64_t generation, uint64_t seq, const void *data,
+    size_t len);
 
 
 /* store_ring.c */
@@ -343,6 +348,9 @@ referral_rc_t store_recover(referral_store_t *store, store_slot_t *s,
 
 /* Applies one record.  Failures of the store are latched in t. */
 referral_result_t store_apply(store_txn_t *t, const referral_record_t *record);
+/* prog4 owner 0 code: the codes of one owner, side by side. */
+size_t store_owner_key(store_txn_t *t, uint32_t program,
+    const referral_code_t *code, unsigned char *key);
 
 
 /* store_count.c */
@@ -414,10 +422,12 @@ store_get_be64(const unsigned char *p)
 }
 
 
+/* Day 0 stands for all time: a clock that was never set shows day 1. */
+
 static inline uint32_t
 store_day(int64_t ms)
 {
-    return (ms > 0) ? (uint32_t) (ms / 86400000) : 0;
+    return (ms >= 2 * 86400000) ? (uint32_t) (ms / 86400000) : 1;
 }
 
 

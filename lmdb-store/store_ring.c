@@ -270,7 +270,7 @@ store_ring_allocate(referral_store_t *store, int fd, size_t *size,
     int       rc;
     uint64_t  want;
 
-    want = (store->intake_size + 7) & ~(uint64_t) 7;
+    want = store->intake_size;
 
     for ( ;; ) {
 
@@ -377,15 +377,15 @@ store_slot_read_log(referral_store_t *store, store_slot_t *s,
     n = pread(s->log_fd, &head, sizeof(head), 0);
 
     if (n != (ssize_t) sizeof(head) || !store_ring_ours(store, s, &head)
-        || head.size > ((uint64_t) 1 << 32))
+        || head.size > STORE_RING_MAX)
     {
         return REFERRAL_NOT_FOUND;
     }
 
     end = (off_t) (STORE_RING_HEADER + head.size);
-    buf = malloc((size_t) end);
+    buf = NULL;
 
-    if (buf == NULL) {
+    if (posix_memalign((void **) &buf, 64, (size_t) end) != 0) {
         store_error(err, REFERRAL_FULL, ENOMEM, "malloc() failed");
         return REFERRAL_FULL;
     }
@@ -393,10 +393,18 @@ store_slot_read_log(referral_store_t *store, store_slot_t *s,
     for (pos = 0; pos < end; pos += n) {
         n = pread(s->log_fd, buf + pos, (size_t) (end - pos), pos);
 
+        if (n == 0) {
+
+            /* a power cut may have cut the file: there the log ends */
+
+            memset(buf + pos, 0, (size_t) (end - pos));
+            break;
+        }
+
         if (n == -1 && errno == EINTR) {
             n = 0;
 
-        } else if (n <= 0) {
+        } else if (n == -1) {
             store_error(err, REFERRAL_SYSTEM, errno,
                         "cannot read \"%s/intake-%03u.log\"", store->path,
                         s->slot);

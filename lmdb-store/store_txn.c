@@ -476,20 +476,26 @@ store_cells_grow(store_cells_t *cells)
 }
 
 
-/* Gives the cell room for max bytes, keeping what it holds. */
+/* Gives the cell room for want bytes, keeping what it holds. */
 
-static int
-store_cell_reserve(store_cells_t *cells, store_cell_t *cell, size_t max)
+static void *
+store_cell_reserve(store_cells_t *cells, store_cell_t *cell, size_t want)
 {
     unsigned char  *value;
 
-    if (cell->max >= max) {
-        return 0;
+    if (cell->max >= want) {
+        return cell->value;
     }
 
-    value = store_cells_alloc(cells, max);
+    /* one that has grown grows again */
+
+    if (cell->max != 0) {
+        want += want / 2;
+    }
+
+    value = store_cells_alloc(cells, want);
     if (value == NULL) {
-        return -1;
+        return NULL;
     }
 
     if (cell->size != 0) {
@@ -497,21 +503,24 @@ store_cell_reserve(store_cells_t *cells, store_cell_t *cell, size_t max)
     }
 
     cell->value = value;
-    cell->max = max;
+    cell->max = want;
 
-    return 0;
+    return value;
 }
 
 
 void *
 store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
-    size_t max, size_t **size)
+    size_t head, size_t more, size_t **size)
 {
+    void           *value;
     MDB_val         v;
     store_cell_t   *cell;
     store_cells_t  *cells;
 
     cells = t->cells;
+    v.mv_size = 0;
+    value = NULL;
 
     if (cells->n * 2 > cells->mask && store_cells_grow(cells) != 0) {
         goto nomem;
@@ -519,40 +528,32 @@ store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
 
     cell = store_cells_find(cells, db, key, len);
 
-    if (cell->len != 0) {
-        goto found;
+    if (cell->len == 0) {
+        (void) store_get(t, db, key, len, &v);
+
+        if (v.mv_size > STORE_CELL_MAX) {
+            store_fail(t, MDB_CORRUPTED, "a counter");
+            return NULL;
+        }
+
+        cell->len = (unsigned char) len;
+        cell->db = (unsigned char) db;
+        memcpy(cell->key, key, len);
+        cells->n++;
     }
 
-    v.mv_size = 0;
-    (void) store_get(t, db, key, len, &v);
+    *size = &cell->size;
+    head = (head > cell->size + v.mv_size) ? head : cell->size + v.mv_size;
+    value = store_cell_reserve(cells, cell, head + more);
 
-    if (v.mv_size > max) {
-        store_fail(t, MDB_CORRUPTED, "a counter");
-        return NULL;
-    }
+    if (value != NULL) {
 
-    cell->len = (unsigned char) len;
-    cell->db = (unsigned char) db;
-    cell->value = NULL;
-    cell->size = 0;
-    cell->max = 0;
-    memcpy(cell->key, key, len);
-    cells->n++;
+        if (v.mv_size != 0) {
+            cell->size = v.mv_size;
+            memcpy(value, v.mv_data, v.mv_size);
+        }
 
-    if (store_cell_reserve(cells, cell, max) != 0) {
-        goto nomem;
-    }
-
-    if (v.mv_size != 0) {
-        memcpy(cell->value, v.mv_data, v.mv_size);
-        cell->size = v.mv_size;
-    }
-
-found:
-
-    if (store_cell_reserve(cells, cell, max) == 0) {
-        *size = &cell->size;
-        return cell->value;
+        return value;
     }
 
 nomem:
@@ -602,7 +603,7 @@ store_cells_write(store_txn_t *t)
     n = 0;
 
     for (i = 0; i <= cells->mask; i++) {
-        if (cells->table[i].len != 0) {
+        if (cells->table[i].size != 0) {
             sorted[n++] = &cells->table[i];
         }
     }

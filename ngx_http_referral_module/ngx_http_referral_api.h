@@ -9,6 +9,7 @@
  *   ngx_http_referral_api_json.c      JSON out
  *   ngx_http_referral_api_answer.c    problem documents, headers, answers
  *   ngx_http_referral_api_fields.c    the rules of a code's fields
+ *   ngx_http_referral_api_landing.c   the rules of its landing
  *   ngx_http_referral_api_codes.c     GET of codes
  *   ngx_http_referral_api_write.c     PUT, POST and DELETE of codes
  *   ngx_http_referral_api_batch.c     many codes in one POST, and dry runs
@@ -21,10 +22,10 @@
 #ifndef NGX_HTTP_REFERRAL_API_H
 #define NGX_HTTP_REFERRAL_API_H
 
-#include <jansson.h>
-
 #include "ngx_http_referral_module.h"
 #include "referral_tokens.h"
+
+#include <jansson.h>
 
 
 #define NGX_HTTP_REFERRAL_API_ARGS        6         /* parameters of a route */
@@ -253,6 +254,13 @@ void ngx_http_referral_api_fields(ngx_http_referral_api_ctx_t *api,
     ngx_http_referral_api_problem_t *problem);
 
 
+/* ngx_http_referral_api_landing.c */
+
+/* NULL, or what is wrong with the landing of a code, which is terminated. */
+const char *ngx_http_referral_api_landing_wrong(
+    ngx_http_referral_api_ctx_t *api, referral_str_t landing);
+
+
 /* ngx_http_referral_api_codes.c */
 
 /* One code of the program; not REFERRAL_OK: api->problem is set. */
@@ -268,6 +276,25 @@ ngx_int_t ngx_http_referral_api_code_list(ngx_http_referral_api_ctx_t *api);
 
 
 /* ngx_http_referral_api_write.c */
+
+/*
+ * PUT v1/codes/{code} creates (201; "owner" is required) or changes (200) a
+ * code; fields that are absent keep their value, null clears name or landing.
+ * An ended code is 409 "code_ended".  DELETE ends a code, 204 each time.
+ *
+ * POST v1/codes only creates: application/json is one code, 201, with a
+ * generated name unless "code" is given; there already: 409 "code_exists".
+ * application/x-ndjson is up to 1000 codes, one a line, each on its own:
+ * what is wrong with one does not stop the others.  The answer is 200:
+ *
+ *   {"data":[{"line":1,"status":201,"code":"ANNA42"},
+ *            {"line":2,"status":422,"error":{"code":"invalid_fields",
+ *             "detail":"...","errors":[{"field":"owner","message":"..."}]}}],
+ *    "created":1,"failed":1,"dry_run":false}
+ *
+ * ?dry_run=1, of either type, gets this answer with nothing done; codes that
+ * would be generated have no name there.
+ */
 
 ngx_int_t ngx_http_referral_api_code_put(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_code_post(ngx_http_referral_api_ctx_t *api);

@@ -121,53 +121,40 @@ static ngx_int_t
 ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status)
 {
+    ngx_uint_t           i;
     ngx_http_request_t  *r;
+
+    const struct {
+        ngx_uint_t       present;
+        const char      *name;
+        ngx_str_t        value;
+    } headers[] = {
+        { 1, "X-Content-Type-Options", ngx_string("nosniff") },
+        { api->etag.len == 0, "Cache-Control", ngx_string("no-store") },
+        { api->etag.len != 0, "Cache-Control", ngx_string("no-cache") },
+        { status == NGX_HTTP_UNAUTHORIZED, "WWW-Authenticate",
+          ngx_string("Bearer") },
+        { status == NGX_HTTP_NOT_ALLOWED, "Allow", api->allow },
+        { status == NGX_HTTP_SERVICE_UNAVAILABLE, "Retry-After",
+          ngx_string("1") }
+    };
 
     r = api->request;
 
-    if (ngx_http_referral_api_header(r, "X-Content-Type-Options",
-                                     (ngx_str_t) ngx_string("nosniff"))
-        == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    if (api->etag.len && status == NGX_HTTP_OK) {
-        r->headers_out.etag = ngx_http_referral_api_header(r, "ETag",
-                                                           api->etag);
-        if (r->headers_out.etag == NULL) {
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        if (headers[i].present
+            && ngx_http_referral_api_header(r, headers[i].name,
+                                            headers[i].value)
+               == NULL)
+        {
             return NGX_ERROR;
         }
     }
 
-    if (ngx_http_referral_api_header(r, "Cache-Control",
-            r->headers_out.etag ? (ngx_str_t) ngx_string("no-cache")
-                                : (ngx_str_t) ngx_string("no-store"))
-        == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    if (status == NGX_HTTP_UNAUTHORIZED
-        && ngx_http_referral_api_header(r, "WWW-Authenticate",
-                                        (ngx_str_t) ngx_string("Bearer"))
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    if (status == NGX_HTTP_NOT_ALLOWED
-        && ngx_http_referral_api_header(r, "Allow", api->allow) == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_referral_api_header(r, "Retry-After",
-                                        (ngx_str_t) ngx_string("1"))
-           == NULL)
-    {
-        return NGX_ERROR;
+    if (api->etag.len != 0) {
+        r->headers_out.etag = ngx_http_referral_api_header(r, "ETag",
+                                                           api->etag);
+        return (r->headers_out.etag != NULL) ? NGX_OK : NGX_ERROR;
     }
 
     return NGX_OK;

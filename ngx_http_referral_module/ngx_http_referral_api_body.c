@@ -162,7 +162,11 @@ ngx_http_referral_api_object(ngx_str_t *text,
     json_t      *object;
     const char  *why;
 
-    why = ngx_http_referral_api_limits(text->data, text->len);
+    /* jansson would take a NUL as the end, whatever comes behind it */
+
+    why = (memchr(text->data, '\0', text->len) != NULL)
+          ? "there is a NUL byte in it"
+          : ngx_http_referral_api_limits(text->data, text->len);
 
     if (why != NULL) {
         ngx_http_referral_api_refuse(problem, NGX_HTTP_BAD_REQUEST,

@@ -43,14 +43,6 @@ static const char *ngx_http_referral_api_copy(
 static ngx_int_t ngx_http_referral_api_choose(json_t *value,
     const char *const *names);
 static ngx_uint_t ngx_http_referral_api_printable(referral_str_t s);
-static const char *ngx_http_referral_api_landing_wrong(
-    ngx_http_referral_api_ctx_t *api, referral_str_t landing);
-static ngx_uint_t ngx_http_referral_api_url_valid(referral_str_t url,
-    size_t *origin);
-static ngx_uint_t ngx_http_referral_api_path_valid(ngx_pool_t *pool,
-    referral_str_t path);
-static ngx_uint_t ngx_http_referral_api_is_link(
-    ngx_http_referral_api_ctx_t *api, referral_str_t path);
 
 
 static const ngx_http_referral_api_field_t
@@ -300,6 +292,7 @@ ngx_http_referral_api_copy(ngx_http_referral_api_ctx_t *api, json_t *value,
     }
 
     ngx_memcpy(p, json_string_value(value), out->len);
+    p[out->len] = '\0';
     out->data = p;
 
     return NULL;
@@ -347,156 +340,4 @@ ngx_http_referral_api_printable(referral_str_t s)
     }
 
     return 1;
-}
-
-
-static const char *
-ngx_http_referral_api_landing_wrong(ngx_http_referral_api_ctx_t *api,
-    referral_str_t landing)
-{
-    size_t      origin;
-    ngx_str_t  *base;
-
-    if (landing.len == 0 || landing.len > REFERRAL_URL_MAX) {
-        return "it is not null or 1 to 2048 bytes long";
-    }
-
-    if (landing.data[0] == '/') {
-        if (!ngx_http_referral_api_path_valid(api->request->pool, landing)) {
-            return "it is not a path that every browser reads the same way";
-        }
-
-    } else {
-        if (!ngx_http_referral_api_url_valid(landing, &origin)) {
-            return "it is not an http or https URL in printable ASCII";
-        }
-
-        base = &api->program->base;
-
-        if (base->len != origin
-            || ngx_strncasecmp(base->data, (u_char *) landing.data, origin)
-               != 0)
-        {
-            return NULL;
-        }
-
-        landing.data += origin;
-        landing.len -= origin;
-    }
-
-    if (ngx_http_referral_api_is_link(api, landing)) {
-        return "it is a link of the program itself";
-    }
-
-    return NULL;
-}
-
-
-/* *origin is the length of scheme, host and port. */
-
-static ngx_uint_t
-ngx_http_referral_api_url_valid(referral_str_t url, size_t *origin)
-{
-    size_t      i, host;
-    u_char      c;
-    ngx_uint_t  port;
-
-    if (url.len > 8 && ngx_strncmp(url.data, "https://", 8) == 0) {
-        host = 8;
-
-    } else if (url.len > 7 && ngx_strncmp(url.data, "http://", 7) == 0) {
-        host = 7;
-
-    } else {
-        return 0;
-    }
-
-    port = 0;
-
-    for (i = host; i < url.len; i++) {
-        c = url.data[i];
-
-        if (c == '/' || c == '?' || c == '#') {
-            break;
-        }
-
-        if (c == ':' && i > host && !port) {
-            port = i + 1;
-            continue;
-        }
-
-        if (!(c >= '0' && c <= '9')
-            && (port || (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z')
-                         && (i == host || (c != '.' && c != '-')))))
-        {
-            return 0;
-        }
-    }
-
-    if (i == host || port == i) {
-        return 0;
-    }
-
-    *origin = i;
-
-    for ( /* void */ ; i < url.len; i++) {
-        if (url.data[i] <= 0x20 || url.data[i] >= 0x7f
-            || ngx_strchr("\\\"<>^`{|}", url.data[i]) != NULL)
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-/* The rules of ?to=, which decodes once; a landing is meant as it stands. */
-
-static ngx_uint_t
-ngx_http_referral_api_path_valid(ngx_pool_t *pool, referral_str_t path)
-{
-    u_char          *raw, *out, *p;
-    size_t           i, len;
-
-    raw = ngx_pnalloc(pool, 3 * path.len);
-    out = ngx_pnalloc(pool, 3 * path.len);
-
-    if (raw == NULL || out == NULL) {
-        return 0;
-    }
-
-    p = raw;
-
-    for (i = 0; i < path.len; i++) {
-        if (path.data[i] == '%') {
-            p = ngx_cpymem(p, "%25", 3);
-
-        } else {
-            *p++ = path.data[i];
-        }
-    }
-
-    return referral_to_decode((referral_str_t) { p - raw, raw }, out, &len)
-           && len == path.len && ngx_memcmp(out, path.data, len) == 0;
-}
-
-
-static ngx_uint_t
-ngx_http_referral_api_is_link(ngx_http_referral_api_ctx_t *api,
-    referral_str_t path)
-{
-    int        captures[NGX_HTTP_REFERRAL_CAPTURES];
-    ngx_str_t  decoded;
-
-    decoded.data = ngx_pnalloc(api->request->pool, path.len + 1);
-    if (decoded.data == NULL) {
-        return 1;
-    }
-
-    decoded.len = referral_to_path(path, decoded.data);
-
-    return ngx_http_referral_match(api->program, &decoded, captures,
-                                   api->request->connection->log)
-           != NULL;
 }

@@ -15,6 +15,8 @@ static void ngx_http_referral_api_query_wrong(
     ngx_http_referral_api_query_t *query, const char *field,
     const char *message);
 static ngx_int_t ngx_http_referral_api_day(ngx_str_t *text);
+static ngx_int_t ngx_http_referral_api_full_date(ngx_str_t *text);
+static ngx_int_t ngx_http_referral_api_full_time(ngx_str_t *text);
 static ngx_int_t ngx_http_referral_api_digits(ngx_str_t *text, size_t pos,
     size_t n, ngx_int_t most);
 static ngx_int_t ngx_http_referral_api_offset(ngx_str_t *text, size_t pos);
@@ -176,7 +178,24 @@ ngx_http_referral_api_query_wrong(ngx_http_referral_api_query_t *query,
 static ngx_int_t
 ngx_http_referral_api_day(ngx_str_t *text)
 {
-    ngx_int_t  year, month, day, hour, minute, second, offset, m, leap;
+    ngx_int_t  day, minutes;
+
+    day = ngx_http_referral_api_full_date(text);
+
+    if (day == NGX_ERROR || text->len == 10) {
+        return day;
+    }
+
+    minutes = ngx_http_referral_api_full_time(text);
+
+    return (minutes == NGX_ERROR) ? NGX_ERROR : day - 1 + minutes / 1440;
+}
+
+
+static ngx_int_t
+ngx_http_referral_api_full_date(ngx_str_t *text)
+{
+    ngx_int_t  year, month, day, m, leap;
 
     static const ngx_int_t  days[] = {
         31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
@@ -203,12 +222,17 @@ ngx_http_referral_api_day(ngx_str_t *text)
     m = (month + 9) % 12;
     year -= (month < 3);
 
-    day += 365 * year + year / 4 - year / 100 + year / 400
-           + (153 * m + 2) / 5 - 719469;
+    return 365 * year + year / 4 - year / 100 + year / 400
+           + (153 * m + 2) / 5 + day - 719469;
+}
 
-    if (text->len == 10) {
-        return day;
-    }
+
+/* Minutes of a date-time since the day before its date, UTC; NGX_ERROR. */
+
+static ngx_int_t
+ngx_http_referral_api_full_time(ngx_str_t *text)
+{
+    ngx_int_t  hour, minute, second, offset;
 
     hour = ngx_http_referral_api_digits(text, 11, 2, 23);
     minute = ngx_http_referral_api_digits(text, 14, 2, 59);
@@ -223,13 +247,8 @@ ngx_http_referral_api_day(ngx_str_t *text)
 
     offset = ngx_http_referral_api_offset(text, 19);
 
-    if (offset == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    /* offset is 0 to 2879: minutes, plus a day to keep them positive */
-
-    return day - 1 + (hour * 60 + minute + 2880 - offset) / 1440;
+    return (offset == NGX_ERROR) ? NGX_ERROR
+                                 : hour * 60 + minute + 2880 - offset;
 }
 
 

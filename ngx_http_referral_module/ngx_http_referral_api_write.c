@@ -2,9 +2,9 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include <openssl/rand.h>
-
 #include "ngx_http_referral_api.h"
+
+#include <openssl/rand.h>
 
 
 #define NGX_HTTP_REFERRAL_API_TRIES  3

@@ -259,9 +259,7 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
 
     ctx->entered = 1;
 
-    /* HTTP/0.9, and what was no request at all, has no list of headers */
-
-    if (!rlcf->headers || r->headers_in.headers.last == NULL) {
+    if (!rlcf->headers) {
         return NGX_DECLINED;
     }
 
@@ -288,6 +286,8 @@ ngx_http_referral_push_in(ngx_http_request_t *r, ngx_uint_t which,
 {
     ngx_str_t        *name;
     ngx_table_elt_t  *h;
+
+    /* HTTP/0.9 has no list; but where a cookie was, there is one */
 
     h = ngx_list_push(&r->headers_in.headers);
     if (h == NULL) {

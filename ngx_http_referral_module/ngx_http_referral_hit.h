@@ -17,10 +17,10 @@ typedef struct {
     referral_str_t               code;          /* as registered, if known */
     referral_str_t               channel;
     ngx_str_t                    landing;       /* the code's own */
-    ngx_str_t                    label;         /* where it led, for counters */
+    ngx_str_t                    label;         /* of where it led */
     uint32_t                     code_id;
     unsigned                     wellformed:1;  /* could be a code */
-    unsigned                     open:1;        /* valid though not registered */
+    unsigned                     open:1;        /* valid, not registered */
     unsigned                     owner:1;       /* is who follows it */
     unsigned                     own_site:1;
     unsigned                     repeat:1;      /* the cookie knows it */
@@ -37,10 +37,6 @@ typedef struct {
 ngx_int_t ngx_http_referral_lookup(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit);
 
-/* Where the hit leads. */
-ngx_int_t ngx_http_referral_target(ngx_http_request_t *r,
-    ngx_http_referral_hit_t *hit, ngx_str_t *location);
-
 /* The new touch, and the cookie that keeps it, for whom it is meant. */
 ngx_int_t ngx_http_referral_remember(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit);
@@ -49,6 +45,13 @@ ngx_int_t ngx_http_referral_remember(ngx_http_request_t *r,
 void ngx_http_referral_record(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit,
     referral_record_t *record);
+
+
+/* ngx_http_referral_target.c */
+
+/* Where the hit leads, and its label for the counters. */
+ngx_int_t ngx_http_referral_target(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *location);
 
 
 #endif /* NGX_HTTP_REFERRAL_HIT_H */

@@ -9,7 +9,8 @@
  *   ngx_http_referral_program.c   the referral_program block
  *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c   its directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
- *   ngx_http_referral_hit.c       its code, class, target, touch and record
+ *   ngx_http_referral_hit.c       its code, class, touch and record
+ *   ngx_http_referral_target.c    where it leads
  *   ngx_http_referral_visitor.c   cookie of this request, consent, touches,
  *                                 the salted visitor hash
  *   ngx_http_referral_headers.c   X-Referral-* to the storefront, and the
@@ -44,8 +45,8 @@
 #define NGX_HTTP_REFERRAL_SAMESITE_LAX       0
 #define NGX_HTTP_REFERRAL_SAMESITE_STRICT    1
 
-#define NGX_HTTP_REFERRAL_GROUPS             16     /* of a link's regex */
-#define NGX_HTTP_REFERRAL_CAPTURES           ((NGX_HTTP_REFERRAL_GROUPS + 1) * 3)
+#define NGX_HTTP_REFERRAL_GROUPS    16      /* of a link's regex */
+#define NGX_HTTP_REFERRAL_CAPTURES  ((NGX_HTTP_REFERRAL_GROUPS + 1) * 3)
 
 
 typedef struct {
@@ -106,11 +107,11 @@ typedef struct {
 
     referral_agents_t           *agents;        /* the built-in list */
 
-    ngx_array_t                  programs;      /* ngx_http_referral_program_t* */
+    ngx_array_t                  programs;      /* pointers */
     ngx_array_t                  references;    /* by `referral`, resolved when
                                                    all programs are known */
     ngx_shm_zone_t              *zone;          /* salts and statistics */
-    ngx_uint_t                   used;          /* some location has a program */
+    ngx_uint_t                   used;          /* a location has a program */
 } ngx_http_referral_main_conf_t;
 
 
@@ -229,6 +230,14 @@ char *ngx_http_referral_landing(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_referral_landing_end(ngx_conf_t *cf,
     ngx_http_referral_program_t *program);
+
+/*
+ * Splits a URL into "scheme://host[:port]", in lower case and without a
+ * default port, so that origins can be compared, and what follows.  url is
+ * terminated.  Returns NULL, or what is wrong.
+ */
+const char *ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url,
+    ngx_str_t *origin, ngx_str_t *rest);
 
 /* A host name or [IPv6 address]: NULL, or what is wrong with it. */
 const char *ngx_http_referral_host(u_char *p, u_char *last);

@@ -17,8 +17,6 @@ static char *ngx_http_referral_link_compile(ngx_conf_t *cf,
     ngx_http_referral_link_t *link);
 static ngx_int_t ngx_http_referral_link_group(ngx_regex_compile_t *rc,
     const char *name);
-static const char *ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url,
-    ngx_str_t *origin, ngx_str_t *rest);
 static ngx_int_t ngx_http_referral_join(ngx_pool_t *pool, ngx_str_t *origin,
     ngx_str_t *rest, ngx_str_t *out);
 static ngx_int_t ngx_http_referral_landing_loop(ngx_conf_t *cf,
@@ -204,12 +202,7 @@ ngx_http_referral_landing(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/*
- * Splits a URL into "scheme://host[:port]", in lower case and without a
- * default port, so that origins can be compared, and what follows.
- */
-
-static const char *
+const char *
 ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url, ngx_str_t *origin,
     ngx_str_t *rest)
 {

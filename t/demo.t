@@ -7,10 +7,10 @@ use warnings;
 
 use File::Find qw(find);
 use File::Temp qw(tempdir);
-use JSON::PP qw(decode_json);
 use Test::More;
 
 use lib 't/lib';
+use Referral::Browser;
 use Referral::Client qw(get request);
 use Referral::Nginx timeout => 120;
 
@@ -19,55 +19,68 @@ my $dir = tempdir('referral-demo-XXXXXX', DIR => '/dev/shm', CLEANUP => 1);
 my $port = free_port();
 my $base = "http://127.0.0.1:$port";
 my $out = "$build/demo.out";
+unlink $out;
 my $pid = demo();
 
 ok(wait_for(sub { slurp($out) =~ /Ctrl-C/ }, 30), 'the demo starts')
     or diag(slurp($out)), done_testing, exit;
 is(scalar(() = slurp($out) =~ /\n/g), 4, 'it says what to try in four lines');
 
-my ($token) = slurp($out) =~ /Bearer (\w+)/;
+my ($token) = slurp($out) =~ /Bearer ([\w-]+)/;
 
 get($port, '/');                    # puts the front page into the cache
 
-mkdir "$build/screenshots";
-my $json = browse($base, "$build/screenshots");
-my $seen = eval { decode_json($json) } || {};
-my ($friend, $other) = @$seen{qw(friend other)};
+my $shots = "$build/screenshots";
+mkdir $shots;
 
-ok($friend && $other, 'the browser did its round') or diag($json);
+my $friend = Referral::Browser->new;
+$friend->open("$base/r/ANNA42");
 
-my ($link, $front) = @{ $friend->{responses} || [] };
+my ($link, $front) = $friend->responses;
+my ($words) = $friend->texts('body');
 
-is($link->{url}, '/r/ANNA42', 'the friend follows the link');
+is($link->{url}, "$base/r/ANNA42", 'a friend follows the link');
 is($link->{status}, 302, 'which redirects');
 like($link->{headers}{'set-cookie'}, qr/^ref_friends=/, 'with a cookie');
 like($link->{headers}{'cache-control'}, qr/no-store/, 'that no cache keeps');
-like($friend->{front}{url}, qr{^/(\?|$)}, 'to the front page');
+is($friend->url, "$base/", 'to the front page');
 is($front->{headers}{'x-cache'}, 'HIT', 'which comes from the cache');
-is_deeply($friend->{checkout}, { code => ['ANNA42'], none => [] },
+$friend->screenshot("$shots/friend-front.png");
+
+$friend->click('header a[href="/checkout"]');
+is_deeply([$friend->texts('#code')], ['ANNA42'],
     'the checkout shows who sent the friend');
+$friend->screenshot("$shots/friend-checkout.png");
 
-my ($page) = @{ $other->{responses} || [] };
+my $other = Referral::Browser->new;
+$other->open("$base/");
 
-is($page->{url}, '/', 'another visitor comes without a link');
+my ($page) = $other->responses;
+
+is($page->{url}, "$base/", 'another visitor comes without a link');
 is($page->{headers}{'x-cache'}, 'HIT', 'to the cached page');
-is($other->{front}{text}, $friend->{front}{text}, 'the very same one');
-is(scalar @{ $other->{checkout}{none} || [] }, 1, 'whom nobody sent');
-is_deeply($other->{checkout}{code}, [], 'says the checkout');
-is_deeply($other->{cookies}, [], 'and who has no cookie');
+is(($other->texts('body'))[0], $words, 'the very same one');
+
+$other->click('header a[href="/checkout"]');
+is_deeply([$other->texts('#code')], [], 'the checkout shows no code');
+is(scalar $other->texts('#none'), 1, 'and says that nobody sent them');
+is_deeply($other->cookies, [], 'and they have no cookie');
+$other->screenshot("$shots/other-checkout.png");
 
 my @hits = grep { ($_->{headers}{'x-cache'} || '') eq 'HIT' }
-    map { @{ $_->{responses} || [] } } $friend, $other;
+    $friend->responses, $other->responses;
 
 cmp_ok(scalar @hits, '>=', 2, 'pages came from the cache');
 is(scalar(grep { exists $_->{headers}{'set-cookie'} } @hits), 0,
     'none of them with a cookie');
 
+$_->close for $friend, $other;
+
 # The other way in, and what the cache keeps of it.
 
 my $tagged = get($port, '/?ref=BEN7');
 is($tagged->status, 302, 'a tagged page redirects');
-is($tagged->header('Location'), "$base/", 'to itself without the tag');
+is($tagged->header('Location'), '/', 'to itself without the tag');
 like($tagged->header('Set-Cookie'), qr/^ref_friends=/, 'with a cookie');
 
 my @cached;
@@ -80,6 +93,10 @@ my $code = request($port, GET => '/referral/v1/codes/ANNA42',
     { Authorization => "Bearer $token" })->json;
 is($code->{clicks}{human}, 1, 'one person followed the link')
     or diag(explain($code));
+
+is_deeply([grep { /\[(alert|emerg)\]|Sanitizer|runtime error/ }
+    map { split /\n/, slurp($_) } "$dir/error.log", glob "$dir/report*"], [],
+    'no alert, no report');
 
 # Ctrl-C, as a terminal sends it: to all of the group.
 
@@ -108,23 +125,28 @@ sub demo {
 
     setpgrp 0, 0;
     $SIG{INT} = 'DEFAULT';
-    $ENV{LD_PRELOAD} = '';
-    @ENV{qw(BUILD NGINX PORT DEMO_DIR)} =
-        ($build, $Referral::Nginx::BINARY, $port, $dir);
+    @ENV{qw(BUILD NGINX_BINARY PORT DEMO_DIR)} = ($build, nginx(), $port, $dir);
     open STDOUT, '>', $out;
     open STDERR, '>&', \*STDOUT;
-    exec "$Referral::Nginx::ROOT/examples/demo/run";
+    { exec "$Referral::Nginx::ROOT/examples/demo/run" };
     POSIX::_exit(127);
 }
 
 
-sub browse {
-    my @args = @_;
-    local $ENV{NODE_PATH} = "$build/browser/node_modules";
-    open my $pipe, '-|', 'node', "$Referral::Nginx::ROOT/t/browser/demo.js",
-        @args or die "node: $!";
-    local $/;
-    return scalar <$pipe>;
+# The demo knows nothing of sanitizers.
+
+sub nginx {
+    my $preload = $ENV{TEST_NGINX_PRELOAD} or return $Referral::Nginx::BINARY;
+
+    open my $f, '>', "$build/demo.nginx" or die $!;
+    print $f <<EOC;
+#!/bin/sh
+ASAN_OPTIONS=detect_leaks=0:log_path=$dir/report \\
+LD_PRELOAD="$preload" exec $Referral::Nginx::BINARY "\$@"
+EOC
+    close $f;
+    chmod 0755, "$build/demo.nginx";
+    return "$build/demo.nginx";
 }
 
 

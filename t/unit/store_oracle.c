@@ -992,7 +992,11 @@ compare_click(referral_snapshot_t *snap, unsigned n)
         || info.landing.len != want[1].len
         || memcmp(info.landing.data, want[1].data, want[1].len) != 0)
     {
-        differ("click %u is not what it was", n);
+        differ("click %u is not what it was: seq %llu, %llu wanted; code %u; "
+               "class %u, %u; why %u, %u; unique %u, %u", n,
+               (unsigned long long) info.seq, (unsigned long long) click->seq,
+               info.code_id, info.class, click->class, info.why, click->why,
+               info.unique, click->unique);
     }
 
     if (referral_click_get(snap, program_id[3 - click->program], id, &info)
@@ -1055,11 +1059,11 @@ compare(test_store_t *ts)
     }
 
     if (referral_store_info(snap, &info) != REFERRAL_OK
-        || info.journal != m.journal + PROGRAMS || info.codes != m.ids)
+        || info.journal != m.journal || info.codes != m.ids)
     {
         differ("info: journal %llu, not %llu; codes %llu, not %u",
                (unsigned long long) info.journal,
-               (unsigned long long) m.journal + PROGRAMS,
+               (unsigned long long) m.journal,
                (unsigned long long) info.codes, m.ids);
     }
 
@@ -1210,6 +1214,7 @@ main(int argc, char **argv)
 
     m.rng = seed;
     m.day = FIRST_DAY;
+    m.journal = PROGRAMS;
 
     for (i = 0; i < CODES; i++) {
         m.codes[i].program = 1 + i % PROGRAMS;

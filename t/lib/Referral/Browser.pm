@@ -17,11 +17,15 @@ use JSON::PP ();
 use MIME::Base64 qw(decode_base64);
 use POSIX ();
 
+use Referral::Client qw(%BROWSER);
 use Referral::Nginx ();
 
-my @ARGS = qw(--headless --no-sandbox --disable-gpu --disable-quic
+# A headless Chromium says so in its User-Agent, and would be no human.
+
+my @ARGS = (qw(--headless --no-sandbox --disable-gpu --disable-quic
     --no-first-run --disable-background-networking --disable-component-update
-    --disable-sync --disable-dev-shm-usage --window-size=1200,800);
+    --disable-sync --disable-dev-shm-usage), '--window-size=1200,800',
+    "--user-agent=$BROWSER{'User-Agent'}");
 
 
 sub new {

@@ -177,7 +177,8 @@ sub response {
     my ($version, $status) = $line =~ m{^(HTTP/1\.[01]) (\d{3})}
         or die "not a status line: $line\n";
 
-    my @headers = map { /^([^:]*):\s*(.*?)\s*$/ ? [$1, $2] : [$_, undef] } @lines;
+    my @headers = map { /^([^:]*):\s*(.*?)\s*$/ ? [$1, $2] : [$_, undef] }
+        @lines;
     my $r = bless { status => $status, version => $version,
         headers => \@headers, body => '' }, 'Referral::Response';
 
@@ -240,7 +241,8 @@ sub headers { $_[0]{headers} }
 
 sub all {
     my ($self, $name) = @_;
-    return map { $_->[1] } grep { lc $_->[0] eq lc $name } @{ $self->{headers} };
+    return map { $_->[1] } grep { lc $_->[0] eq lc $name }
+        @{ $self->{headers} };
 }
 
 sub header {

@@ -33,8 +33,8 @@ package Referral::Nginx;
 #
 #   my ($code, $out) = nginx_t($conf, %same_arguments);      # nginx -t
 #
-# Environment: TEST_BUILD, TEST_NGINX_BINARY, TEST_NGINX_MODULE (not loaded into a
-# static nginx, seen by
+# Environment: TEST_BUILD, TEST_NGINX_BINARY, TEST_NGINX_MODULE (not for a
+# static nginx, which is seen by
 # nginx -V), TEST_NGINX_PRELOAD (LD_PRELOAD of nginx),
 # TEST_NGINX_LEAVE=1 (keep the directories).
 
@@ -213,7 +213,8 @@ sub intake {
 sub _key {
     my ($self) = @_;
     my $file = "$self->{dir}/referral.key";
-    _secret($file, '1:' . encode_base64(_random(32), '') . "\n") unless -e $file;
+    _secret($file, '1:' . encode_base64(_random(32), '') . "\n")
+        unless -e $file;
     return $file;
 }
 
@@ -274,7 +275,8 @@ sub start {
     }
 
     $self->{pid} = $pid;
-    return $self if $pid && wait_for(sub { !$self->running || _open($port) }, 20)
+    return $self if $pid
+        && wait_for(sub { !$self->running || _open($port) }, 20)
         && $self->running
         && wait_for(sub { $self->workers >= $self->{workers} }, 10);
 
@@ -360,14 +362,16 @@ sub _end {
     my @all = $self->children;
     kill $signal => $self->{pid};
 
-    my $gone = wait_for(sub { !$self->running && !grep { _alive($_) } @all }, 30);
+    my $gone = wait_for(sub {
+        !$self->running && !grep { _alive($_) } @all
+    }, 30);
     $self->kill9 unless $gone;
     $self->{pid} = undef;
     return $gone;
 }
 
 
-# The master first: it must not see its workers die and start others.
+# The master is stopped first: it must not see its workers die and start others.
 
 sub kill9 {
     my ($self) = @_;
