@@ -125,27 +125,20 @@ static const char *
 ngx_http_referral_api_no_link(ngx_http_referral_api_ctx_t *api,
     ngx_str_t *path)
 {
-    int        captures[NGX_HTTP_REFERRAL_CAPTURES];
     ngx_str_t  decoded;
 
-    decoded.data = ngx_pnalloc(api->request->pool, path->len + 1);
-    if (decoded.data == NULL) {
+    switch (ngx_http_referral_is_link(api->request->pool, api->program, path,
+                                      &decoded,
+                                      api->request->connection->log))
+    {
+
+    case NGX_DECLINED:
+        return NULL;
+
+    case NGX_OK:
+        return "it is a link of the program itself";
+
+    default:
         return "there is no memory for it";
     }
-
-    decoded.len = referral_to_path(ngx_http_referral_str(*path),
-                                   decoded.data);
-
-    if (decoded.len == 0) {
-        decoded.data[decoded.len++] = '/';
-    }
-
-    if (ngx_http_referral_match(api->program, &decoded, captures,
-                                api->request->connection->log)
-        != NULL)
-    {
-        return "it is a link of the program itself";
-    }
-
-    return NULL;
 }

@@ -263,6 +263,10 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    if (ngx_http_referral_credited(r) == NULL) {
+        return NGX_DECLINED;
+    }
+
     for (i = 0; i < NGX_HTTP_REFERRAL_VALUES; i++) {
 
         if (ngx_http_referral_value(r, i, &value) != NGX_OK) {

@@ -5,6 +5,37 @@
 #include "ngx_http_referral_hit.h"
 
 
+/* What a click is classified by, in the order of the names. */
+
+enum {
+    NGX_HTTP_REFERRAL_USER_AGENT = 0,
+    NGX_HTTP_REFERRAL_ACCEPT,
+    NGX_HTTP_REFERRAL_SEC_PURPOSE,
+    NGX_HTTP_REFERRAL_PURPOSE,
+    NGX_HTTP_REFERRAL_X_PURPOSE,
+    NGX_HTTP_REFERRAL_X_MOZ,
+    NGX_HTTP_REFERRAL_SEC_FETCH_DEST,
+    NGX_HTTP_REFERRAL_SEC_FETCH_MODE,
+    NGX_HTTP_REFERRAL_SEC_FETCH_SITE,
+    NGX_HTTP_REFERRAL_NAMES
+};
+
+
+static const ngx_str_t  ngx_http_referral_names[NGX_HTTP_REFERRAL_NAMES] = {
+    ngx_string("user-agent"),
+    ngx_string("accept"),
+    ngx_string("sec-purpose"),
+    ngx_string("purpose"),
+    ngx_string("x-purpose"),
+    ngx_string("x-moz"),
+    ngx_string("sec-fetch-dest"),
+    ngx_string("sec-fetch-mode"),
+    ngx_string("sec-fetch-site")
+};
+
+
+static void ngx_http_referral_collect(ngx_http_request_t *r,
+    referral_str_t *value);
 static ngx_int_t ngx_http_referral_find_code(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *customer);
 static ngx_int_t ngx_http_referral_copy_code(ngx_http_request_t *r,
@@ -131,23 +162,59 @@ ngx_http_referral_copy_code(ngx_http_request_t *r,
 }
 
 
+/* The first header of each name, in one pass over all of them. */
+
+static void
+ngx_http_referral_collect(ngx_http_request_t *r, referral_str_t *value)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    ngx_memzero(value, NGX_HTTP_REFERRAL_NAMES * sizeof(referral_str_t));
+
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            for (n = 0; n < NGX_HTTP_REFERRAL_NAMES; n++) {
+
+                if (h[i].key.len == ngx_http_referral_names[n].len
+                    && value[n].data == NULL
+                    && ngx_memcmp(h[i].lowcase_key,
+                                  ngx_http_referral_names[n].data,
+                                  h[i].key.len)
+                       == 0)
+                {
+                    value[n] = ngx_http_referral_str(h[i].value);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+
 static void
 ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
 {
-    referral_str_t      site;
+    referral_str_t      value[NGX_HTTP_REFERRAL_NAMES];
     referral_request_t  req;
 
+    ngx_http_referral_collect(r, value);
+
     req.method = hit->method;
-    req.user_agent = ngx_http_referral_header(r, "user-agent", 10);
-    req.accept = ngx_http_referral_header(r, "accept", 6);
-    req.sec_purpose = ngx_http_referral_header(r, "sec-purpose", 11);
-    req.x_purpose = ngx_http_referral_header(r, "x-purpose", 9);
-    req.x_moz = ngx_http_referral_header(r, "x-moz", 5);
-    req.sec_fetch_dest = ngx_http_referral_header(r, "sec-fetch-dest", 14);
-    req.sec_fetch_mode = ngx_http_referral_header(r, "sec-fetch-mode", 14);
+    req.user_agent = value[NGX_HTTP_REFERRAL_USER_AGENT];
+    req.accept = value[NGX_HTTP_REFERRAL_ACCEPT];
+    req.sec_purpose = value[NGX_HTTP_REFERRAL_SEC_PURPOSE];
+    req.x_purpose = value[NGX_HTTP_REFERRAL_X_PURPOSE];
+    req.x_moz = value[NGX_HTTP_REFERRAL_X_MOZ];
+    req.sec_fetch_dest = value[NGX_HTTP_REFERRAL_SEC_FETCH_DEST];
+    req.sec_fetch_mode = value[NGX_HTTP_REFERRAL_SEC_FETCH_MODE];
 
     if (req.sec_purpose.len == 0) {
-        req.sec_purpose = ngx_http_referral_header(r, "purpose", 7);
+        req.sec_purpose = value[NGX_HTTP_REFERRAL_PURPOSE];
     }
 
     hit->class = referral_classify(&req, hit->program->agents, &hit->why);
@@ -159,9 +226,10 @@ ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
         hit->why = REFERRAL_WHY_OWNER;
     }
 
-    site = ngx_http_referral_header(r, "sec-fetch-site", 14);
-    hit->own_site = (site.len == 11
-                     && ngx_strncmp(site.data, "same-origin", 11) == 0);
+    hit->own_site = (value[NGX_HTTP_REFERRAL_SEC_FETCH_SITE].len == 11
+                     && ngx_memcmp(value[NGX_HTTP_REFERRAL_SEC_FETCH_SITE].data,
+                                   "same-origin", 11)
+                        == 0);
 }
 
 

@@ -6,7 +6,6 @@
 #include "ngx_http_referral_hit.h"
 
 
-#define NGX_HTTP_REFERRAL_SUBJECT   2048    /* bytes of a path worth a match */
 #define NGX_HTTP_REFERRAL_LOG_TEXT  64      /* bytes of a request in a log */
 
 
@@ -16,8 +15,6 @@ static ngx_uint_t ngx_http_referral_find_link(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_referral_find_param(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit);
 static ngx_uint_t ngx_http_referral_word(referral_str_t s, size_t max);
-static referral_str_t ngx_http_referral_group(ngx_str_t *path, int *captures,
-    ngx_int_t n);
 static referral_method_t ngx_http_referral_method(ngx_http_request_t *r);
 static ngx_int_t ngx_http_referral_hit(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit);
@@ -94,36 +91,54 @@ ngx_http_referral_link_handler(ngx_http_request_t *r)
 
 ngx_http_referral_link_t *
 ngx_http_referral_match(ngx_http_referral_program_t *program, ngx_str_t *path,
-    int *captures, ngx_log_t *log)
+    referral_str_t *code, referral_str_t *channel, ngx_log_t *log)
 {
+    int                        rc;
     u_char                     text[NGX_HTTP_REFERRAL_LOG_TEXT * 4];
-    ngx_int_t                  rc;
     ngx_uint_t                 i;
     ngx_http_referral_link_t  *link;
-
-    if (path->len > NGX_HTTP_REFERRAL_SUBJECT) {
-        return NULL;
-    }
 
     link = program->links.elts;
 
     for (i = 0; i < program->links.nelts; i++) {
-        rc = ngx_regex_exec(link[i].regex, path, captures,
-                            (link[i].ncaptures + 1) * 3);
-
-        if (rc >= 0) {
+        rc = referral_pattern_match(link[i].pattern,
+                                    ngx_http_referral_str(*path), code,
+                                    channel);
+        if (rc > 0) {
             return &link[i];
         }
 
-        if (rc != NGX_REGEX_NO_MATCHED) {
+        if (rc < 0) {
             ngx_log_error(NGX_LOG_INFO, log, 0,
-                          "link \"%V\" gave up with %i on \"%*s\"",
-                          &link[i].pattern, rc,
+                          "link \"%V\" gave up on \"%*s\"", &link[i].regex,
                           ngx_http_referral_printable(path, text), text);
         }
     }
 
     return NULL;
+}
+
+
+ngx_int_t
+ngx_http_referral_is_link(ngx_pool_t *pool,
+    ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path,
+    ngx_log_t *log)
+{
+    referral_str_t  code, channel;
+
+    path->data = ngx_pnalloc(pool, target->len + 1);
+    if (path->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    path->len = referral_to_path(ngx_http_referral_str(*target), path->data);
+
+    if (path->len == 0) {
+        path->data[path->len++] = '/';
+    }
+
+    return ngx_http_referral_match(program, path, &code, &channel, log) != NULL
+           ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -154,42 +169,20 @@ static ngx_uint_t
 ngx_http_referral_find_link(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit)
 {
-    int  captures[NGX_HTTP_REFERRAL_CAPTURES];
-
-    hit->link = ngx_http_referral_match(hit->program, &r->uri, captures,
-                                        r->connection->log);
+    hit->link = ngx_http_referral_match(hit->program, &r->uri, &hit->code,
+                                        &hit->channel, r->connection->log);
 
     if (hit->link == NULL) {
         return 0;
     }
 
-    hit->code = ngx_http_referral_group(&r->uri, captures, hit->link->code);
     hit->wellformed = ngx_http_referral_word(hit->code, REFERRAL_CODE_MAX);
 
-    if (hit->link->channel != -1) {
-        hit->channel = ngx_http_referral_group(&r->uri, captures,
-                                               hit->link->channel);
-
-        if (!ngx_http_referral_word(hit->channel, REFERRAL_CHANNEL_MAX)) {
-            hit->channel.len = 0;
-        }
+    if (!ngx_http_referral_word(hit->channel, REFERRAL_CHANNEL_MAX)) {
+        hit->channel.len = 0;
     }
 
     return 1;
-}
-
-
-static referral_str_t
-ngx_http_referral_group(ngx_str_t *path, int *captures, ngx_int_t n)
-{
-    referral_str_t  s = { 0, (const u_char *) "" };
-
-    if (captures[2 * n] >= 0) {
-        s.len = captures[2 * n + 1] - captures[2 * n];
-        s.data = path->data + captures[2 * n];
-    }
-
-    return s;
 }
 
 

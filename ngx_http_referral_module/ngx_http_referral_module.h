@@ -29,6 +29,7 @@
 
 #include "referral_store.h"
 #include "referral_keys.h"
+#include "referral_pattern.h"
 #include "referral_cookie.h"
 #include "referral_target.h"
 #include "referral_classify.h"
@@ -45,17 +46,11 @@
 #define NGX_HTTP_REFERRAL_SAMESITE_LAX       0
 #define NGX_HTTP_REFERRAL_SAMESITE_STRICT    1
 
-#define NGX_HTTP_REFERRAL_GROUPS    16      /* of a link's regex */
-#define NGX_HTTP_REFERRAL_CAPTURES  ((NGX_HTTP_REFERRAL_GROUPS + 1) * 3)
-
 
 typedef struct {
-    ngx_regex_t                 *regex;         /* with a match limit */
-    ngx_str_t                    pattern;
+    referral_pattern_t          *pattern;
+    ngx_str_t                    regex;         /* as configured */
     ngx_uint_t                   status;        /* 302, 303, 307 */
-    ngx_int_t                    ncaptures;
-    ngx_int_t                    code;          /* group numbers; */
-    ngx_int_t                    channel;       /* -1: the link has none */
 } ngx_http_referral_link_t;
 
 
@@ -256,11 +251,19 @@ ngx_int_t ngx_http_referral_cookie_end(ngx_conf_t *cf,
 ngx_int_t ngx_http_referral_link_handler(ngx_http_request_t *r);
 
 /*
- * The link of the program that a decoded path is, NULL: none.  captures holds
- * NGX_HTTP_REFERRAL_CAPTURES numbers.
+ * The link of the program that a decoded path is, with the parts of the path
+ * that are its code and channel; NULL: none.
  */
 ngx_http_referral_link_t *ngx_http_referral_match(
-    ngx_http_referral_program_t *program, ngx_str_t *path, int *captures,
+    ngx_http_referral_program_t *program, ngx_str_t *path,
+    referral_str_t *code, referral_str_t *channel, ngx_log_t *log);
+
+/*
+ * NGX_OK: the target, a path and what follows it, is a link itself;
+ * NGX_DECLINED: it is not; NGX_ERROR: no memory.  path: its decoded path.
+ */
+ngx_int_t ngx_http_referral_is_link(ngx_pool_t *pool,
+    ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path,
     ngx_log_t *log);
 
 

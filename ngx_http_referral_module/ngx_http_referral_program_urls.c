@@ -5,18 +5,9 @@
 #include "ngx_http_referral_module.h"
 
 
-/*
- * nginx runs a match to the default limits of PCRE2, with some patterns for
- * a quarter of a second.
- */
-
-#define NGX_HTTP_REFERRAL_LIMIT      "(*LIMIT_MATCH=10000)"
-
-
 static char *ngx_http_referral_link_compile(ngx_conf_t *cf,
     ngx_http_referral_link_t *link);
-static ngx_int_t ngx_http_referral_link_group(ngx_regex_compile_t *rc,
-    const char *name);
+static void ngx_http_referral_link_free(void *data);
 static ngx_int_t ngx_http_referral_join(ngx_pool_t *pool, ngx_str_t *origin,
     ngx_str_t *rest, ngx_str_t *out);
 static ngx_int_t ngx_http_referral_landing_loop(ngx_conf_t *cf,
@@ -37,8 +28,8 @@ ngx_http_referral_link(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     link = program->links.elts;
 
     for (i = 0; i < program->links.nelts; i++) {
-        if (link[i].pattern.len == value[1].len
-            && ngx_strcmp(link[i].pattern.data, value[1].data) == 0)
+        if (link[i].regex.len == value[1].len
+            && ngx_strcmp(link[i].regex.data, value[1].data) == 0)
         {
             return "is duplicate";
         }
@@ -49,7 +40,7 @@ ngx_http_referral_link(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    link->pattern = value[1];
+    link->regex = value[1];
     link->status = NGX_HTTP_MOVED_TEMPORARILY;
 
     rv = ngx_http_referral_link_compile(cf, link);
@@ -80,60 +71,34 @@ ngx_http_referral_link(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_referral_link_compile(ngx_conf_t *cf, ngx_http_referral_link_t *link)
 {
-    u_char               errstr[NGX_MAX_CONF_ERRSTR];
-    ngx_regex_compile_t  rc;
+    char                 why[160];
+    ngx_pool_cleanup_t  *cln;
 
-    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
-
-    rc.pattern.len = sizeof(NGX_HTTP_REFERRAL_LIMIT) - 1 + link->pattern.len;
-    rc.pattern.data = ngx_pnalloc(cf->pool, rc.pattern.len + 1);
-    if (rc.pattern.data == NULL) {
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_sprintf(rc.pattern.data, NGX_HTTP_REFERRAL_LIMIT "%V%Z",
-                &link->pattern);
+    link->pattern = referral_pattern_create(ngx_http_referral_str(link->regex),
+                                            why, sizeof(why));
 
-    rc.pool = cf->pool;
-    rc.err.len = NGX_MAX_CONF_ERRSTR;
-    rc.err.data = errstr;
-
-    if (ngx_regex_compile(&rc) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V", &rc.err);
+    if (link->pattern == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "the regex \"%V\" is of no "
+                           "use: %s", &link->regex, why);
         return NGX_CONF_ERROR;
     }
 
-    if (rc.captures > NGX_HTTP_REFERRAL_GROUPS) {
-        return "has too many groups, at most 16 are possible";
-    }
+    cln->handler = ngx_http_referral_link_free;
+    cln->data = link->pattern;
 
-    link->regex = rc.regex;
-    link->ncaptures = rc.captures;
-    link->code = ngx_http_referral_link_group(&rc, "code");
-    link->channel = ngx_http_referral_link_group(&rc, "channel");
-
-    return (link->code != -1) ? NGX_CONF_OK
-                              : "needs a group \"(?<code>...)\"";
+    return NGX_CONF_OK;
 }
 
 
-/* Entries of the name table: the number in two bytes, then the name. */
-
-static ngx_int_t
-ngx_http_referral_link_group(ngx_regex_compile_t *rc, const char *name)
+static void
+ngx_http_referral_link_free(void *data)
 {
-    int      i;
-    u_char  *p;
-
-    for (i = 0; i < rc->named_captures; i++) {
-        p = rc->names + i * rc->name_size;
-
-        if (ngx_strcmp(p + 2, name) == 0) {
-            return (p[0] << 8) + p[1];
-        }
-    }
-
-    return -1;
+    referral_pattern_free(data);
 }
 
 
@@ -389,26 +354,17 @@ static ngx_int_t
 ngx_http_referral_landing_loop(ngx_conf_t *cf,
     ngx_http_referral_program_t *program, ngx_str_t *rest)
 {
-    int        captures[NGX_HTTP_REFERRAL_CAPTURES];
+    ngx_int_t  rc;
     ngx_str_t  path;
 
-    path.data = ngx_pnalloc(cf->temp_pool, rest->len + 1);
-    if (path.data == NULL) {
-        return NGX_ERROR;
-    }
+    rc = ngx_http_referral_is_link(cf->temp_pool, program, rest, &path,
+                                   cf->log);
 
-    path.len = referral_to_path(ngx_http_referral_str(*rest), path.data);
-
-    if (path.len == 0) {
-        path.data[path.len++] = '/';
-    }
-
-    if (ngx_http_referral_match(program, &path, captures, cf->log) != NULL) {
+    if (rc == NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the landing \"%V\" of program \"%V\" is itself "
                            "a link", &program->landing, &program->name);
-        return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
 }

@@ -13,8 +13,6 @@ static ngx_int_t ngx_http_referral_to_allowed(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, ngx_str_t *to);
 static ngx_int_t ngx_http_referral_own_landing(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *out);
-static ngx_int_t ngx_http_referral_is_link(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path);
 static void ngx_http_referral_label(ngx_str_t *location, ngx_str_t *label);
 
 
@@ -134,7 +132,8 @@ ngx_http_referral_to_allowed(ngx_http_request_t *r,
     ngx_str_t    path, *prefix;
     ngx_uint_t   i;
 
-    rc = ngx_http_referral_is_link(r, program, to, &path);
+    rc = ngx_http_referral_is_link(r->pool, program, to, &path,
+                                   r->connection->log);
 
     if (rc != NGX_DECLINED) {
         return (rc == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
@@ -201,30 +200,10 @@ ngx_http_referral_own_landing(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    rc = ngx_http_referral_is_link(r, hit->program, &rest, &path);
+    rc = ngx_http_referral_is_link(r->pool, hit->program, &rest, &path,
+                                   r->connection->log);
 
     return (rc == NGX_OK) ? NGX_DECLINED : (rc == NGX_DECLINED) ? NGX_OK : rc;
-}
-
-
-/* NGX_OK: the target, a path and what follows it, is a link itself. */
-
-static ngx_int_t
-ngx_http_referral_is_link(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path)
-{
-    int  captures[NGX_HTTP_REFERRAL_CAPTURES];
-
-    path->data = ngx_pnalloc(r->pool, target->len);
-    if (path->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    path->len = referral_to_path(ngx_http_referral_str(*target), path->data);
-
-    return ngx_http_referral_match(program, path, captures,
-                                   r->connection->log) != NULL
-           ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -3,10 +3,7 @@
  */
 
 #include "ngx_http_referral_module.h"
-
-#include <openssl/evp.h>
-#include <openssl/core_names.h>
-
+#include "referral_siphash.h"
 
 #define NGX_HTTP_REFERRAL_HASH_VERSION  1
 
@@ -21,7 +18,7 @@ static ngx_int_t ngx_http_referral_cookie_text(ngx_http_request_t *r,
     ngx_str_t *out);
 static size_t ngx_http_referral_network(struct sockaddr *sa, u_char *buf);
 static uint64_t ngx_http_referral_hash(const u_char *salt,
-    const u_char *network, size_t n, referral_str_t agent);
+    const u_char *visitor, size_t len);
 
 
 /* Goes over the headers the client sent; NULL at the end. */
@@ -46,7 +43,7 @@ ngx_http_referral_next_header(ngx_list_part_t **part, ngx_uint_t *i,
 
         h = (ngx_table_elt_t *) (*part)->elts + (*i)++;
 
-        if (h->key.len == len && ngx_strncmp(h->lowcase_key, name, len) == 0) {
+        if (h->key.len == len && ngx_memcmp(h->lowcase_key, name, len) == 0) {
             return h;
         }
     }
@@ -376,17 +373,30 @@ ngx_http_referral_cookie_text(ngx_http_request_t *r,
 
     out->data = p;
 
-    p = ngx_sprintf(p, "%V=%*s; Path=%V; Max-Age=%T", name, value.len,
-                    value.data, &conf->path, age);
+    p = ngx_cpymem(p, name->data, name->len);
+    *p++ = '=';
+    p = ngx_cpymem(p, value.data, value.len);
+    p = ngx_cpymem(p, "; Path=", sizeof("; Path=") - 1);
+    p = ngx_cpymem(p, conf->path.data, conf->path.len);
+    p = ngx_sprintf(p, "; Max-Age=%T", age);
 
     if (conf->domain.len != 0) {
         p = ngx_sprintf(p, "; Domain=%V", &conf->domain);
     }
 
-    p = ngx_sprintf(p, "%s; HttpOnly; SameSite=%s",
-                    ngx_http_referral_secure(r, program) ? "; Secure" : "",
-                    conf->samesite == NGX_HTTP_REFERRAL_SAMESITE_STRICT
-                    ? "Strict" : "Lax");
+    if (ngx_http_referral_secure(r, program)) {
+        p = ngx_cpymem(p, "; Secure", sizeof("; Secure") - 1);
+    }
+
+    p = ngx_cpymem(p, "; HttpOnly; SameSite=",
+                   sizeof("; HttpOnly; SameSite=") - 1);
+
+    if (conf->samesite == NGX_HTTP_REFERRAL_SAMESITE_STRICT) {
+        p = ngx_cpymem(p, "Strict", sizeof("Strict") - 1);
+
+    } else {
+        p = ngx_cpymem(p, "Lax", sizeof("Lax") - 1);
+    }
 
     out->len = p - out->data;
 
@@ -398,18 +408,25 @@ void
 ngx_http_referral_visitor_hash(ngx_http_request_t *r, uint64_t *today,
     uint64_t *before)
 {
-    size_t                     n;
-    u_char                     network[1 + 8];
-    referral_str_t             agent;
-    ngx_http_referral_salts_t  salts;
+    u_char                     *p;
+    size_t                      len;
+    u_char                      visitor[1 + 8 + REFERRAL_AGENT_BYTES];
+    ngx_str_t                  *agent;
+    ngx_http_referral_salts_t   salts;
 
-    n = ngx_http_referral_network(r->connection->sockaddr, network);
-    agent = ngx_http_referral_header(r, "user-agent", 10);
+    p = visitor + ngx_http_referral_network(r->connection->sockaddr, visitor);
 
+    if (r->headers_in.user_agent != NULL) {
+        agent = &r->headers_in.user_agent->value;
+        p = ngx_cpymem(p, agent->data,
+                       ngx_min(agent->len, REFERRAL_AGENT_BYTES));
+    }
+
+    len = p - visitor;
     ngx_http_referral_salts(&salts);
 
-    *today = ngx_http_referral_hash(salts.today, network, n, agent);
-    *before = ngx_http_referral_hash(salts.before, network, n, agent);
+    *today = ngx_http_referral_hash(salts.today, visitor, len);
+    *before = ngx_http_referral_hash(salts.before, visitor, len);
 
     ngx_explicit_memzero(&salts, sizeof(salts));
 }
@@ -451,40 +468,14 @@ ngx_http_referral_network(struct sockaddr *sa, u_char *buf)
 }
 
 
-/* SipHash-2-4 by the salt; 0 stands for no visitor, so it is never returned. */
+/* Address, then agent, by the salt; 0 stands for no visitor. */
 
 static uint64_t
-ngx_http_referral_hash(const u_char *salt, const u_char *network, size_t n,
-    referral_str_t agent)
+ngx_http_referral_hash(const u_char *salt, const u_char *visitor, size_t len)
 {
-    size_t       size;
-    uint64_t     hash;
-    EVP_MAC     *mac;
-    OSSL_PARAM   params[2];
+    uint64_t  hash;
 
-    static EVP_MAC_CTX  *ctx;
-
-    if (ctx == NULL) {
-        mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
-        ctx = (mac != NULL) ? EVP_MAC_CTX_new(mac) : NULL;
-        EVP_MAC_free(mac);
-
-        if (ctx == NULL) {
-            return 0;
-        }
-    }
-
-    size = sizeof(hash);
-    params[0] = OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size);
-    params[1] = OSSL_PARAM_construct_end();
-
-    if (!EVP_MAC_init(ctx, salt, 16, params)
-        || !EVP_MAC_update(ctx, network, n)
-        || !EVP_MAC_update(ctx, agent.data, agent.len)
-        || !EVP_MAC_final(ctx, (u_char *) &hash, &size, sizeof(hash)))
-    {
-        return 0;
-    }
+    hash = referral_siphash(salt, visitor, len);
 
     return hash ? hash : 1;
 }

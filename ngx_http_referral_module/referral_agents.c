@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "referral_agents.h"
+#include "referral_siphash.h"
 
 
 #define REFERRAL_AGENT_MATCH_LIMIT  10000
@@ -32,8 +33,6 @@
 
 static referral_agent_t referral_agents_decide(referral_agents_t *agents,
     referral_str_t ua, int *own);
-static uint64_t referral_agents_hash(const uint64_t key[2],
-    const unsigned char *p, size_t len);
 static int referral_agents_builtin(referral_agents_t *agents, char *why,
     size_t why_size);
 static pcre2_code *referral_agents_join(unsigned first, unsigned last,
@@ -69,7 +68,7 @@ referral_agents_match(referral_agents_t *agents, referral_str_t ua, int *own)
         agents->keyed = 1;
     }
 
-    hash = referral_agents_hash(agents->key, ua.data, ua.len);
+    hash = referral_siphash(agents->key, ua.data, ua.len);
     entry = &agents->cache[hash % REFERRAL_AGENT_CACHE];
     hash -= hash % REFERRAL_AGENT_CACHE;
 
@@ -147,57 +146,6 @@ referral_agents_run(referral_agents_t *agents, const pcre2_code *code,
     }
 
     return (rc >= 0) ? 1 : -1;
-}
-
-
-/* SipHash-1-3: without the key nobody finds two strings for one place. */
-
-#define referral_rotl(x, n)  ((x) << (n) | (x) >> (64 - (n)))
-
-#define referral_sip_round(v)                                                 \
-    (v)[0] += (v)[1]; (v)[1] = referral_rotl((v)[1], 13) ^ (v)[0];            \
-    (v)[0] = referral_rotl((v)[0], 32);                                       \
-    (v)[2] += (v)[3]; (v)[3] = referral_rotl((v)[3], 16) ^ (v)[2];            \
-    (v)[0] += (v)[3]; (v)[3] = referral_rotl((v)[3], 21) ^ (v)[0];            \
-    (v)[2] += (v)[1]; (v)[1] = referral_rotl((v)[1], 17) ^ (v)[2];            \
-    (v)[2] = referral_rotl((v)[2], 32)
-
-
-static uint64_t
-referral_agents_hash(const uint64_t key[2], const unsigned char *p, size_t len)
-{
-    uint64_t  v[4], word, last;
-
-    v[0] = key[0] ^ 0x736f6d6570736575ULL;
-    v[1] = key[1] ^ 0x646f72616e646f6dULL;
-    v[2] = key[0] ^ 0x6c7967656e657261ULL;
-    v[3] = key[1] ^ 0x7465646279746573ULL;
-
-    last = (uint64_t) len << 56;
-
-    for ( /* void */ ; len >= sizeof(word); len -= sizeof(word)) {
-        memcpy(&word, p, sizeof(word));
-        p += sizeof(word);
-
-        v[3] ^= word;
-        referral_sip_round(v);
-        v[0] ^= word;
-    }
-
-    word = 0;
-    memcpy(&word, p, len);
-    last |= word;
-
-    v[3] ^= last;
-    referral_sip_round(v);
-    v[0] ^= last;
-
-    v[2] ^= 0xff;
-    referral_sip_round(v);
-    referral_sip_round(v);
-    referral_sip_round(v);
-
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 

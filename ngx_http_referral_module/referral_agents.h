@@ -27,7 +27,7 @@ struct referral_agents_s {
     unsigned              keyed;
     pcre2_match_context  *context;
     pcre2_match_data     *data;
-    uint64_t              key[2];
+    unsigned char         key[16];
     uint64_t              cache[REFERRAL_AGENT_CACHE];
 };
 

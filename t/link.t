@@ -278,7 +278,7 @@ like($t->raw("GET /r/ANNA42 HTTP/1.1\r\n\r\n"), qr{^HTTP/1.1 400 },
 
 is($t->get('/evil/' . 'a' x 60 . '%0A2026/11/22%20[warn]%20x!')->status, 200,
     'a match that costs too much is no match');
-my @lines = $t->log =~ /^.*gave up with -47.*$/mg;
+my @lines = $t->log =~ /^.*gave up.*$/mg;
 is(@lines, 1, 'and is logged');
 like($lines[0] || '', qr/on "\/evil\/a{58}"/, 'cut short');
 unlike($t->log, qr/^2026\/11\/22 \[warn\] x/m, 'with no line of its own');

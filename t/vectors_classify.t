@@ -23,7 +23,7 @@ my $browser = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101'
 my %class = (monitor => 'crawler', client => 'crawler', ai => 'crawler');
 
 my $driver = driver('classify_cli', qw(referral_classify.c referral_agents.c
-    referral_agents_read.c));
+    referral_agents_read.c referral_siphash.c));
 
 agents();
 metadata();

@@ -86,6 +86,7 @@ typedef struct {
     test_store_t          *ts;
     referral_intake_t     *intake;
     uint32_t               program;
+    uint64_t               rng;             /* of the committer */
     _Atomic unsigned       done;
 } writer_t;
 
@@ -96,13 +97,14 @@ committer(void *data)
     unsigned           n, records, last;
     uint64_t           seq, state;
     writer_t          *w;
-    test_store_t      *ts;
+    test_store_t       own, *ts;
     referral_rc_t      rc;
     referral_batch_t   batch;
 
     w = data;
-    ts = w->ts;
-    state = rng;
+    own = *w->ts;
+    ts = &own;
+    state = w->rng;
 
     for (n = 1; /* void */ ; n++) {
         last = atomic_load(&w->done);
@@ -212,6 +214,7 @@ writer(test_store_t *ts, unsigned life)
 
     memset(&w, 0, sizeof(w));
     w.ts = ts;
+    w.rng = test_random(&rng);
 
     test_open(ts);
     w.program = test_program(ts, "friends");

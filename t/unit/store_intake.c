@@ -10,7 +10,8 @@
  * never empties; space given back before its records are on disk; a flush that
  * leaves a hole in the log; records of another time or another store that come
  * back; a torn log that stops the worker instead of the recovery; results out
- * of order; a string beyond its limit.
+ * of order, or before their records are on disk; a disk that failed and is
+ * believed the next time; a string beyond its limit.
  *
  *   store_intake [seed]
  */
@@ -18,6 +19,7 @@
 #include "store_test.h"
 
 #include <glob.h>
+#include <sys/syscall.h>
 
 
 static struct {
@@ -36,6 +38,28 @@ static unsigned
 roll(unsigned n)
 {
     return (unsigned) (test_random(&rng) % n);
+}
+
+
+/* ------------------------------------------------------ instead of libc's */
+
+static unsigned  syncs;
+static unsigned  sync_fails;            /* the one that does, from 1 */
+
+
+/* liblmdb calls it as well. */
+
+int
+fdatasync(int fd)
+{
+    syncs++;
+
+    if (sync_fails != 0 && --sync_fails == 0) {
+        errno = EIO;
+        return -1;
+    }
+
+    return (int) syscall(SYS_fdatasync, fd);
 }
 
 
@@ -479,6 +503,129 @@ releasing(void)
            "until a later call, which need not bring more records");
     tap_ok(status == 0 && shared->ok[2] && shared->ok[3],
            "then the full ring takes records again");
+    test_remove(&ts);
+}
+
+
+/* ------------------------------------------------------- waiting for disks */
+
+static unsigned
+syncs_of_apply(test_store_t *ts, referral_intake_t *intake, uint32_t program,
+    unsigned reply, unsigned sync)
+{
+    uint64_t            seq;
+    referral_batch_t    batch;
+    referral_record_t   record;
+    referral_result_t   result;
+
+    record = test_click(program, ++shared->taken);
+    record.reply = (uint8_t) reply;
+    test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+    syncs = 0;
+    test_must(ts, referral_intake_apply(intake, sync, &result, 1, &batch,
+                                        &ts->err), "apply");
+
+    return syncs;
+}
+
+
+static void
+scene_syncs(test_store_t *ts, void *data)
+{
+    uint64_t            seq;
+    uint32_t            program;
+    referral_intake_t  *intake;
+
+    (void) data;
+
+    program = begin(ts, &intake);
+
+    /* a commit waits for its pages, but not for what makes them count */
+
+    shared->ok[0] = (syncs_of_apply(ts, intake, program, 0, 0) == 1);
+    shared->ok[1] = (syncs_of_apply(ts, intake, program, 1, 0) == 2);
+    shared->ok[2] = (syncs_of_apply(ts, intake, program, 0, 1) == 2);
+
+    put_clicks(ts, intake, program, 100);
+    syncs = 0;
+    flush(ts, intake);
+    shared->ok[3] = (syncs == 1 && shared->flushed == 103);
+    test_must(ts, referral_intake_flush(intake, &seq, &ts->err), "flush");
+    shared->ok[4] = (syncs == 1 && seq == 103);
+
+    syncs = 0;
+    (void) test_apply_all(ts, intake, 0);
+    referral_intake_close(intake);
+    shared->ok[5] = (syncs == 2);
+}
+
+
+static void
+scene_broken(test_store_t *ts, void *data)
+{
+    uint64_t            seq;
+    uint32_t            program;
+    referral_rc_t       rc, again;
+    referral_batch_t    batch;
+    referral_record_t   record;
+    referral_result_t   result;
+    referral_intake_t  *intake;
+
+    (void) data;
+
+    program = begin(ts, &intake);
+    record = test_click(program, 1);
+    record.reply = 1;
+    test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+
+    /* the log first: that can be tried again */
+
+    sync_fails = 1;
+    shared->ok[2] = (referral_intake_flush(intake, &seq, &ts->err)
+                     == REFERRAL_SYSTEM);
+    syncs = 0;
+    shared->ok[2] &= (referral_intake_flush(intake, &seq, &ts->err)
+                      == REFERRAL_OK && syncs == 1 && seq == 1);
+
+    sync_fails = 2;
+    rc = referral_intake_apply(intake, 0, &result, 1, &batch, &ts->err);
+    shared->ok[0] = (rc == REFERRAL_BROKEN && ts->err.sys == EIO);
+
+    record = test_click(program, 2);
+    test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+    again = referral_intake_apply(intake, 1, &result, 1, &batch, &ts->err);
+    shared->ok[1] = (again == REFERRAL_BROKEN);
+
+    raise(SIGKILL);
+}
+
+
+static void
+disks(void)
+{
+    int            status;
+    test_store_t   ts;
+
+    test_make(&ts);
+    ts.opts.durable = 1;
+    shared->taken = 0;
+    status = test_child(scene_syncs, &ts, NULL);
+    tap_ok(status == 0 && shared->ok[0], "a batch waits for the disk once");
+    tap_ok(status == 0 && shared->ok[1] && shared->ok[2],
+           "twice when it has a result or is told to");
+    tap_ok(status == 0 && shared->ok[3] && shared->ok[4],
+           "a flush once for all that waits, or not at all");
+    tap_ok(status == 0 && shared->ok[5], "closing leaves nothing to chance");
+    test_remove(&ts);
+
+    test_make(&ts);
+    ts.opts.durable = 1;
+    memset(shared->ok, 0, sizeof(shared->ok));
+    test_child(scene_broken, &ts, NULL);
+    tap_ok(shared->ok[2], "a log that could not be written is written again");
+    tap_ok(shared->ok[0], "a disk that failed gives no result");
+    tap_ok(shared->ok[1], "and is not asked again by this process");
+    tap_ok(recovers(&ts, 2), "the next one loses nothing");
     test_remove(&ts);
 }
 
@@ -1158,6 +1305,7 @@ main(int argc, char **argv)
 
     wrapping();
     releasing();
+    disks();
     sizes();
     power_cuts();
     torn_logs();

@@ -1007,6 +1007,54 @@ compare_click(referral_snapshot_t *snap, unsigned n)
 }
 
 
+/* What is known of visitors is forgotten with its day. */
+
+static unsigned
+visitors_kept(test_store_t *ts, unsigned generation)
+{
+    MDB_txn   *txn;
+    MDB_stat   stat;
+
+    if (mdb_txn_begin(ts->store->env, NULL, MDB_RDONLY, &txn)) {
+        return 0;
+    }
+
+    (void) mdb_stat(txn, ts->store->dbi[STORE_UQ0 + generation], &stat);
+    mdb_txn_abort(txn);
+
+    return (unsigned) stat.ms_entries;
+}
+
+
+static unsigned
+model_visitors(unsigned generation)
+{
+    unsigned  i, k, n;
+
+    n = 0;
+
+    for (i = 0; i < m.nvisits; i++) {
+        if (m.visits[i].day != m.held[generation]) {
+            continue;
+        }
+
+        for (k = 0; k < i; k++) {
+            if (m.visits[k].day == m.visits[i].day
+                && m.visits[k].visitor == m.visits[i].visitor
+                && m.visits[k].code == m.visits[i].code
+                && m.visits[k].program == m.visits[i].program)
+            {
+                break;
+            }
+        }
+
+        n += (k == i);
+    }
+
+    return n;
+}
+
+
 static void
 compare(test_store_t *ts)
 {
@@ -1056,6 +1104,13 @@ compare(test_store_t *ts)
 
     for (i = 0; i < 300 && m.n != 0; i++) {
         compare_click(snap, roll(m.n));
+    }
+
+    for (i = 0; i < STORE_UNIQUE_DAYS; i++) {
+        if (visitors_kept(ts, i) != model_visitors(i)) {
+            differ("visitors of generation %u: %u, not %u", i,
+                   visitors_kept(ts, i), model_visitors(i));
+        }
     }
 
     if (referral_store_info(snap, &info) != REFERRAL_OK

@@ -41,11 +41,11 @@ static const change_t  changes[] = {
     { STORE_CLK, 0, 0, "an index that says another place" },
     { STORE_CLK, 1, 0, "one that says a later place" },
     { STORE_CLK, 5, -2, "an index with one too many" },
-    { STORE_JRNL, 2, 16, "a code's name in the journal" },
+    { STORE_JRNL, 2, 20, "a code's name in the journal" },
     { STORE_CODE, 1, -1, "a code that is missing" },
     { STORE_CODE, 1, -2, "a code too many" },
     { STORE_CODE, 1, 16, "when a code was made" },
-    { STORE_CODE, LAST, 45, "a letter of its owner" },
+    { STORE_CODE, LAST, 37, "a letter of its owner" },
     { STORE_CODE, 1, 1, "a code's status" },
     { STORE_CID, 1, -1, "a code without its number" },
     { STORE_OWN, 1, -1, "an owner's code that is not in the index" },
@@ -129,6 +129,10 @@ scene_change(test_store_t *ts, void *data)
         if (mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
             _exit(1);
         }
+    }
+
+    if (change->offset >= (int) v.mv_size) {
+        _exit(1);
     }
 
     memcpy(key, k.mv_data, k.mv_size);

@@ -1,0 +1,48 @@
+-- Navigations to the links of the codes the benchmark has registered, by 50
+-- different browsers in turn; the arguments are the codes.  The last line of
+-- the output is for the program that started wrk.
+
+local browsers = 50
+local requests = {}
+local n = 0
+
+
+function init(codes)
+    for browser = 1, browsers do
+        for _, code in ipairs(codes) do
+            requests[#requests + 1] = wrk.format("GET", "/r/" .. code, {
+                ["Host"] = wrk.headers["Host"],
+                ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64)"
+                    .. " AppleWebKit/537.36 (KHTML, like Gecko)"
+                    .. string.format(" Chrome/142.0.%d.0 Safari/537.36",
+                                     7400 + browser),
+                ["Accept"] = "text/html,application/xhtml+xml,"
+                    .. "application/xml;q=0.9,image/avif,image/webp,"
+                    .. "*/*;q=0.8",
+                ["Accept-Encoding"] = "gzip, deflate, br, zstd",
+                ["Accept-Language"] = "en-GB,en;q=0.9",
+                ["Sec-Fetch-Dest"] = "document",
+                ["Sec-Fetch-Mode"] = "navigate",
+                ["Sec-Fetch-Site"] = "cross-site",
+                ["Sec-Fetch-User"] = "?1",
+                ["Upgrade-Insecure-Requests"] = "1",
+            })
+        end
+    end
+end
+
+
+function request()
+    n = n % #requests + 1
+    return requests[n]
+end
+
+
+function done(summary, latency)
+    local e = summary.errors
+
+    print(string.format("result %d %d %d %d %d %d",
+        summary.requests, summary.duration, summary.bytes,
+        e.connect + e.read + e.write + e.timeout + e.status,
+        latency:percentile(50), latency:percentile(99)))
+end
