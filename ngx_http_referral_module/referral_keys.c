@@ -2,29 +2,44 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
+/*
+ * The MACs are made of SHA256_Update() and _Final() on prepared states, as
+ * RFC 2104 section 4 has it: an EVP_MAC does the same at three times the cost,
+ * for it copies, frees and locks.  These calls are deprecated since OpenSSL
+ * 3.0, not gone; the test vectors show that they agree with EVP_MAC.
+ */
+
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "referral_keys.h"
 
 
-#define REFERRAL_DIGEST_SIZE  32            /* SHA-256 */
+#define REFERRAL_DIGEST_SIZE  SHA256_DIGEST_LENGTH
 #define REFERRAL_BASE64_MAX   ((REFERRAL_SECRET_MAX + 2) / 3 * 4)
 
+
+/* The two hashes of an HMAC after they have taken in the key. */
+
+typedef struct {
+    SHA256_CTX       inner;
+    SHA256_CTX       outer;
+} referral_mac_t;
 
 typedef struct {
     size_t           kid_len;
     char             kid[REFERRAL_KID_MAX];
-    EVP_MAC_CTX     *mac[REFERRAL_PURPOSES];
+    referral_mac_t   mac[REFERRAL_PURPOSES];
 } referral_key_t;
 
 struct referral_keys_s {
     unsigned         n;
-    EVP_MAC         *hmac;
     referral_key_t   keys[REFERRAL_KEYS_MAX];
 };
 
@@ -35,15 +50,16 @@ static const char *referral_keys_add(referral_keys_t *keys, const char *line,
     size_t len);
 static const char *referral_keys_check_kid(const referral_keys_t *keys,
     const char *kid, size_t len);
-static const char *referral_keys_add_secret(referral_keys_t *keys,
-    referral_key_t *key, const char *text, size_t len);
+static const char *referral_keys_add_secret(referral_key_t *key,
+    const char *text, size_t len);
 static int referral_keys_one_byte(const unsigned char *secret, size_t len);
 static size_t referral_keys_decode(const char *text, size_t len,
     unsigned char *out);
 static int referral_keys_base64_value(char c);
-static int referral_keys_derive(EVP_MAC *hmac, const char *label,
-    const unsigned char *secret, size_t len, EVP_MAC_CTX **mac);
-static int referral_keys_reusable(const referral_keys_t *keys);
+static int referral_keys_derive(const char *label,
+    const unsigned char *secret, size_t len, referral_mac_t *mac);
+static int referral_keys_prepare(const unsigned char *key, unsigned char pad,
+    SHA256_CTX *ctx);
 static const referral_key_t *referral_keys_find(const referral_keys_t *keys,
     const void *kid, size_t len);
 static int referral_keys_mac(const referral_key_t *key,
@@ -72,13 +88,7 @@ referral_keys_parse(const char *text, size_t len, unsigned *line,
         return NULL;
     }
 
-    *why = "libcrypto has no HMAC";
-
-    keys->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-
-    if (keys->hmac != NULL) {
-        *why = referral_keys_read(keys, text, len, line);
-    }
+    *why = referral_keys_read(keys, text, len, line);
 
     if (*why != NULL) {
         referral_keys_free(keys);
@@ -131,10 +141,6 @@ referral_keys_read(referral_keys_t *keys, const char *text, size_t len,
         return "there is no key in it";
     }
 
-    if (!referral_keys_reusable(keys)) {
-        return "libcrypto cannot reuse a key, OpenSSL 3.0.3 is needed";
-    }
-
     return NULL;
 }
 
@@ -168,7 +174,7 @@ referral_keys_add(referral_keys_t *keys, const char *line, size_t len)
     key->kid_len = kid_len;
     memcpy(key->kid, line, kid_len);
 
-    return referral_keys_add_secret(keys, key, colon + 1, len - kid_len - 1);
+    return referral_keys_add_secret(key, colon + 1, len - kid_len - 1);
 }
 
 
@@ -199,8 +205,7 @@ referral_keys_check_kid(const referral_keys_t *keys, const char *kid,
 
 
 static const char *
-referral_keys_add_secret(referral_keys_t *keys, referral_key_t *key,
-    const char *text, size_t len)
+referral_keys_add_secret(referral_key_t *key, const char *text, size_t len)
 {
     size_t         n;
     unsigned       i;
@@ -228,8 +233,8 @@ referral_keys_add_secret(referral_keys_t *keys, referral_key_t *key,
     }
 
     for (i = 0; why == NULL && i < REFERRAL_PURPOSES; i++) {
-        if (!referral_keys_derive(keys->hmac, referral_keys_labels[i], secret,
-                                  n, &key->mac[i]))
+        if (!referral_keys_derive(referral_keys_labels[i], secret, n,
+                                  &key->mac[i]))
         {
             why = "libcrypto could not derive a key";
         }
@@ -313,26 +318,18 @@ referral_keys_base64_value(char c)
 
 
 static int
-referral_keys_derive(EVP_MAC *hmac, const char *label,
-    const unsigned char *secret, size_t len, EVP_MAC_CTX **mac)
+referral_keys_derive(const char *label, const unsigned char *secret,
+    size_t len, referral_mac_t *mac)
 {
     int            ok;
-    char           digest[] = "SHA256";
     size_t         n;
-    OSSL_PARAM     params[2];
     unsigned char  key[REFERRAL_DIGEST_SIZE];
 
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-                                                 digest, 0);
-    params[1] = OSSL_PARAM_construct_end();
-
-    *mac = EVP_MAC_CTX_new(hmac);
-
-    ok = *mac != NULL
-         && EVP_Q_mac(NULL, "HMAC", NULL, digest, NULL, secret, len,
-                      (const unsigned char *) label, strlen(label),
-                      key, sizeof(key), &n) != NULL
-         && EVP_MAC_init(*mac, key, sizeof(key), params);
+    ok = EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, secret, len,
+                   (const unsigned char *) label, strlen(label), key,
+                   sizeof(key), &n) != NULL
+         && referral_keys_prepare(key, 0x36, &mac->inner)
+         && referral_keys_prepare(key, 0x5c, &mac->outer);
 
     OPENSSL_cleanse(key, sizeof(key));
 
@@ -340,41 +337,35 @@ referral_keys_derive(EVP_MAC *hmac, const char *label,
 }
 
 
-/*
- * OpenSSL 3.0.0 to 3.0.2 take EVP_MAC_init() without a key for nothing to do
- * and go on to compute wrong MACs, without an error.
- */
-
 static int
-referral_keys_reusable(const referral_keys_t *keys)
+referral_keys_prepare(const unsigned char *key, unsigned char pad,
+    SHA256_CTX *ctx)
 {
-    unsigned char  once[REFERRAL_MAC_LEN], twice[REFERRAL_MAC_LEN];
+    int            ok;
+    size_t         i;
+    unsigned char  block[SHA256_CBLOCK];
 
-    return referral_keys_sign(keys, REFERRAL_PURPOSE_COOKIE, "", 0, "", 0,
-                              once) == 0
-           && referral_keys_sign(keys, REFERRAL_PURPOSE_COOKIE, "", 0, "", 0,
-                                 twice) == 0
-           && CRYPTO_memcmp(once, twice, REFERRAL_MAC_LEN) == 0;
+    memset(block, pad, sizeof(block));
+
+    for (i = 0; i < REFERRAL_DIGEST_SIZE; i++) {
+        block[i] ^= key[i];
+    }
+
+    ok = SHA256_Init(ctx) && SHA256_Update(ctx, block, sizeof(block));
+
+    OPENSSL_cleanse(block, sizeof(block));
+
+    return ok;
 }
 
 
 void
 referral_keys_free(referral_keys_t *keys)
 {
-    unsigned  i, k;
-
-    if (keys == NULL) {
-        return;
+    if (keys != NULL) {
+        OPENSSL_cleanse(keys, sizeof(referral_keys_t));
+        free(keys);
     }
-
-    for (i = 0; i < keys->n; i++) {
-        for (k = 0; k < REFERRAL_PURPOSES; k++) {
-            EVP_MAC_CTX_free(keys->keys[i].mac[k]);
-        }
-    }
-
-    EVP_MAC_free(keys->hmac);
-    free(keys);
 }
 
 
@@ -449,16 +440,22 @@ referral_keys_mac(const referral_key_t *key, referral_purpose_t purpose,
     const void *prefix, size_t prefix_len, const void *text, size_t len,
     unsigned char *mac)
 {
-    size_t          n;
-    EVP_MAC_CTX    *ctx;
-    unsigned char   digest[REFERRAL_DIGEST_SIZE];
+    SHA256_CTX     ctx;
+    unsigned char  digest[REFERRAL_DIGEST_SIZE];
 
-    ctx = key->mac[purpose];
+    ctx = key->mac[purpose].inner;
 
-    if (!EVP_MAC_init(ctx, NULL, 0, NULL)
-        || !EVP_MAC_update(ctx, prefix, prefix_len)
-        || !EVP_MAC_update(ctx, text, len)
-        || !EVP_MAC_final(ctx, digest, &n, sizeof(digest)))
+    if (!SHA256_Update(&ctx, prefix, prefix_len)
+        || !SHA256_Update(&ctx, text, len)
+        || !SHA256_Final(digest, &ctx))
+    {
+        return -1;
+    }
+
+    ctx = key->mac[purpose].outer;
+
+    if (!SHA256_Update(&ctx, digest, sizeof(digest))
+        || !SHA256_Final(digest, &ctx))
     {
         return -1;
     }

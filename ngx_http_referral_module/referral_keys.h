@@ -4,8 +4,8 @@
  * Keys: a file of "kid:base64" lines, and what is signed with them.  The
  * master secret is never used itself: each purpose has its own key,
  * HMAC-SHA256(secret, "nginx-referral|PURPOSE|v1").  No nginx in here;
- * OpenSSL's libcrypto does the cryptography.  One thread at a time per
- * referral_keys_t (signing contexts are reused).
+ * OpenSSL's libcrypto does the cryptography.  Signing and verifying allocate
+ * nothing and change nothing, so any thread may.
  */
 
 #ifndef REFERRAL_KEYS_H
