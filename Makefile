@@ -37,7 +37,7 @@ nginx := /usr/sbin/nginx
 endif
 
 TEST_NGINX_BINARY ?= $(nginx)
-TESTS = $(unit) $(wildcard t/*.t)
+TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
 PROVE = prove --timer -It/lib
 
 .PHONY: build demo test asan bench install clean module unit
@@ -69,7 +69,8 @@ module: $(objs)/Makefile
 	done
 
 
-# The rest: the store, the pure pieces of the module, and what is made of them.
+# The rest: the store, the pure pieces of the module, and what is made of them;
+# the tools are no tests themselves, some t/*.t run them.
 
 flags = -std=gnu11 -Wall -Wextra -Werror -pthread $(CFLAGS) $(SANITIZE) \
     -Ilmdb-store -Ingx_http_referral_module -It/unit -MMD -MP
@@ -80,6 +81,7 @@ ctl = $(filter lmdb-store/referralctl%,$(sources))
 ctl_objs = $(ctl:%.c=$(out)/c/%.o)
 lib_objs = $(patsubst %.c,$(out)/c/%.o,$(filter-out $(ctl),$(sources)))
 unit = $(patsubst t/%.c,$(out)/%,$(wildcard t/unit/*.c))
+tools = $(out)/unit/store_make $(filter %_cli,$(unit))
 bench = $(patsubst t/%.c,$(out)/%,$(wildcard t/bench/*.c))
 
 $(out)/c/%.o: %.c | deps-build

@@ -243,6 +243,22 @@ store_owner_key(store_txn_t *t, uint32_t program, const referral_code_t *code,
 }
 
 
+static void
+store_new_code(store_txn_t *t, referral_code_t *code, referral_str_t name,
+    int64_t time)
+{
+    memset(code, 0, sizeof(referral_code_t));
+
+    code->id = (uint32_t) store_next(t, 'C');
+    code->created = time;
+    code->changed = time;
+    code->code = name;
+    code->owner.data = (const unsigned char *) "";
+    code->name.data = (const unsigned char *) "";
+    code->landing.data = (const unsigned char *) "";
+}
+
+
 /* A code that came to be by a click, in a program with "codes open". */
 
 static uint32_t
@@ -251,14 +267,9 @@ store_open_code(store_txn_t *t, const referral_click_t *click, int64_t time)
     referral_code_t    code;
     referral_record_t  record;
 
-    memset(&code, 0, sizeof(code));
     memset(&record, 0, sizeof(record));
 
-    code.id = (uint32_t) store_next(t, 'C');
-    code.code = click->code;
-    code.created = time;
-    code.changed = time;
-
+    store_new_code(t, &code, click->code, time);
     store_put_code(t, click->program, &code);
 
     record.type = REFERRAL_RECORD_CODE;
@@ -486,9 +497,7 @@ store_apply_code(store_txn_t *t, const referral_record_t *record)
 
     if (created) {
         result.created = 1;
-        old.code = change->code;
-        old.created = record->time;
-        old.id = (uint32_t) store_next(t, 'C');
+        store_new_code(t, &old, change->code, record->time);
     }
 
     code = old;

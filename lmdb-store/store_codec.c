@@ -130,7 +130,7 @@ store_encode_click(store_writer_t *w, const referral_click_t *click)
     store_write_str(w, click->channel, REFERRAL_CHANNEL_MAX);
     store_write_str(w, click->landing, REFERRAL_LANDING_MAX);
 
-    w->bad |= store_bad_click(click);
+    w->bad = w->bad || store_bad_click(click);
 }
 
 
@@ -150,7 +150,7 @@ store_decode_click(store_reader_t *r, referral_click_t *click)
     store_read_str(r, &click->channel, REFERRAL_CHANNEL_MAX);
     store_read_str(r, &click->landing, REFERRAL_LANDING_MAX);
 
-    r->bad |= store_bad_click(click);
+    r->bad = r->bad || store_bad_click(click);
 }
 
 
@@ -166,7 +166,7 @@ store_encode_code(store_writer_t *w, const referral_code_change_t *change)
     store_write_str(w, change->name, REFERRAL_NAME_MAX);
     store_write_str(w, change->landing, REFERRAL_URL_MAX);
 
-    w->bad |= store_bad_code(change);
+    w->bad = w->bad || store_bad_code(change);
 }
 
 
@@ -182,7 +182,7 @@ store_decode_code(store_reader_t *r, referral_code_change_t *change)
     store_read_str(r, &change->name, REFERRAL_NAME_MAX);
     store_read_str(r, &change->landing, REFERRAL_URL_MAX);
 
-    r->bad |= store_bad_code(change);
+    r->bad = r->bad || store_bad_code(change);
 }
 
 

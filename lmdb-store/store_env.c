@@ -26,7 +26,8 @@
 
 /*
  * One environment per directory and process: LMDB's locks are the process's,
- * and closing one of two would release the other's.
+ * and closing one of two would release the other's.  After fork() those of
+ * the parent are of no use.
  */
 
 static referral_store_t  *store_opened;
@@ -163,12 +164,14 @@ store_try_open(const referral_options_t *opts, MDB_env **env)
         return rc;
     }
 
-    size = opts->map_size ? opts->map_size : STORE_MAP_SIZE;
-    size &= ~(uint64_t) 4095;
-
     flags = MDB_NOTLS|MDB_NOMETASYNC|(opts->readonly ? MDB_RDONLY : 0);
 
-    rc = mdb_env_set_mapsize(*env, size);
+    /* a reader that names no size takes the one that the writers had */
+
+    if (opts->map_size != 0 || !opts->readonly) {
+        size = opts->map_size ? opts->map_size : STORE_MAP_SIZE;
+        rc = mdb_env_set_mapsize(*env, size & ~(uint64_t) 4095);
+    }
 
     if (rc == 0) {
         rc = mdb_env_set_maxreaders(*env, STORE_MAX_READERS);
@@ -441,6 +444,7 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
     store->readonly = opts->readonly;
     store->dev = st->st_dev;
     store->ino = st->st_ino;
+    store->pid = getpid();
     store->refs = 1;
 
     rc = store_open_env(opts, &store->env, err);
@@ -509,7 +513,9 @@ referral_store_open(const referral_options_t *opts, referral_store_t **out,
     }
 
     for (store = store_opened; store; store = store->next) {
-        if (store->dev == st.st_dev && store->ino == st.st_ino) {
+        if (store->dev == st.st_dev && store->ino == st.st_ino
+            && store->pid == getpid())
+        {
             store->refs++;
             *out = store;
             return REFERRAL_OK;

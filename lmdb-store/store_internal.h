@@ -8,8 +8,11 @@
  *   store_codec.c    records as bytes
  *   store_ring.c     one slot: its lock, ring and log as files
  *   store_intake.c   taking, flushing and applying records of a slot
+ *   store_batch.c    a batch of frames in one transaction
+ *   store_recover.c  what the dead left
  *   store_apply.c    what a record does: the one door
- *   store_count.c    counters of clicks, adding and reading
+ *   store_count.c    counters of clicks: adding
+ *   store_sums.c     counters of clicks: reading
  *   store_read.c     snapshots, codes, clicks
  *   store_verify.c   the recount
  *
@@ -77,6 +80,7 @@
                                        new labels count as other */
 #define STORE_ENTRIES_MAX   (STORE_ENTRIES_SOFT + 3 * STORE_COLUMNS)
 
+#define STORE_HIST_HEAD     8       /* version and reserved bytes */
 #define STORE_DIM_ALL       0       /* dim1 of counters */
 #define STORE_DIM_HOUR      1
 #define STORE_DIM_CHANNEL   2
@@ -229,6 +233,7 @@ struct referral_store_s {
     uint64_t                intake_size;
     uint64_t                dev;
     uint64_t                ino;
+    int64_t                 pid;
     unsigned                durable;
     unsigned                readonly;
     unsigned                broken;
@@ -338,8 +343,49 @@ referral_rc_t store_slot_read_log(referral_store_t *store, store_slot_t *s,
 void store_slot_unlink_ring(store_slot_t *s);
 
 
-/* store_intake.c */
+/* store_batch.c */
 
+/* Where records are read from: a live ring, a dead one, or a log. */
+
+typedef struct {
+    const unsigned char    *data;
+    uint64_t                size;
+    uint64_t                end;            /* nothing is read beyond */
+    uint16_t                slot;
+    store_position_t        at;             /* applied up to here */
+} store_source_t;
+
+typedef struct {
+    unsigned            limit;              /* records */
+    unsigned            skip;               /* the first one is poison */
+    referral_result_t  *results;
+    unsigned            max_results;
+} store_run_t;
+
+static inline uint64_t
+store_frame_size(size_t len)
+{
+    return (sizeof(store_frame_t) + len + 7) & ~(uint64_t) 7;
+}
+
+void store_put_position(store_txn_t *t, const store_source_t *source,
+    const store_position_t *at);
+/*
+ * Applies a batch; once more record by record when it fails for a reason that
+ * lies in a record: then that record is passed over.
+ */
+referral_rc_t store_run_batch(referral_store_t *store, store_cells_t *cells,
+    store_source_t *source, store_run_t *run, referral_batch_t *batch,
+    referral_error_t *err);
+
+
+/* store_recover.c */
+
+referral_rc_t store_may_write(referral_store_t *store, referral_error_t *err);
+/*
+ * Applies what a dead owner left, then begins a new generation, which makes
+ * whatever is still in ring and log void.  The caller holds the slot.
+ */
 referral_rc_t store_recover(referral_store_t *store, store_slot_t *s,
     store_position_t *position, unsigned *records, referral_error_t *err);
 
@@ -428,6 +474,29 @@ static inline uint32_t
 store_day(int64_t ms)
 {
     return (ms >= 2 * 86400000) ? (uint32_t) (ms / 86400000) : 1;
+}
+
+
+/* Keys of counters. */
+
+static inline void
+store_prg_key(unsigned char *key, uint32_t program, uint32_t day,
+    unsigned dim, uint32_t id)
+{
+    store_be32(key, program);
+    store_be32(key + 4, day);
+    key[8] = (unsigned char) dim;
+    store_be32(key + 9, id);
+}
+
+
+static inline void
+store_hist_key(unsigned char *key, uint32_t program, uint32_t day,
+    uint32_t code)
+{
+    store_be32(key, program);
+    store_be32(key + 4, day);
+    store_be32(key + 8, code);
 }
 
 

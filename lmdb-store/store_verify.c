@@ -49,13 +49,13 @@ store_differs(store_compare_t *c, unsigned db, const void *key, size_t len,
     const unsigned char  *p;
 
     static const char  *names[STORE_DBS] = {
-        [STORE_PROG] = "a program", [STORE_CODE] = "a code",
-        [STORE_CID] = "the number of a code",
-        [STORE_OWN] = "the owner of a code",
-        [STORE_HOT] = "a counter of a code",
-        [STORE_HIST] = "a counter of a code's day",
-        [STORE_PRG] = "a counter of a program",
-        [STORE_JRNL] = "the journal", [STORE_CLK] = "the index of clicks"
+        [STORE_PROG] = "program", [STORE_CODE] = "code",
+        [STORE_CID] = "number of a code",
+        [STORE_OWN] = "owner of a code",
+        [STORE_HOT] = "counter of a code",
+        [STORE_HIST] = "counter of a day of a code",
+        [STORE_PRG] = "counter of a program",
+        [STORE_JRNL] = "journal", [STORE_CLK] = "index of clicks"
     };
 
     p = key;

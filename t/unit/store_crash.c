@@ -314,12 +314,37 @@ scene_count(test_store_t *ts, void *data)
 
 
 static void
+check_count(test_store_t *ts, unsigned life)
+{
+    unsigned  i;
+    uint64_t  taken;
+
+    tap_ok(test_child(scene_count, ts, &life) == 0, "the store opens");
+
+    taken = 0;
+
+    for (i = 0; i < life; i++) {
+        taken += atomic_load(&shared->taken[i]);
+    }
+
+    tap_ok(taken > 1000 && shared->counted == taken + shared->doubtful,
+           "all records taken are counted once");
+    printf("# taken %llu, in doubt and found %llu, counted %llu\n",
+           (unsigned long long) taken, (unsigned long long) shared->doubtful,
+           (unsigned long long) shared->counted);
+    tap_ok(shared->differences == 0, "the journal agrees");
+    tap_ok(shared->rings == 0, "no ring is left");
+    tap_ok(shared->dead_readers == 0 && shared->live_readers <= 2,
+           "no reader is left");
+}
+
+
+static void
 kills(unsigned durable, unsigned count)
 {
     int            status;
     pid_t          pids[WRITERS];
     unsigned       i, n, life, bad;
-    uint64_t       taken;
     test_store_t   ts;
 
     test_make(&ts);
@@ -364,24 +389,7 @@ kills(unsigned durable, unsigned count)
     tap_ok(bad == 0 && atomic_load(&shared->failed) == 0,
            "%s: %u deaths, none of them unasked",
            durable ? "durable" : "relaxed", life - WRITERS);
-    tap_ok(test_child(scene_count, &ts, &life) == 0, "the store opens");
-
-    taken = 0;
-
-    for (i = 0; i < life; i++) {
-        taken += atomic_load(&shared->taken[i]);
-    }
-
-    tap_ok(taken > 1000 && shared->counted == taken + shared->doubtful,
-           "all records taken are counted once");
-    printf("# taken %llu, in doubt and found %llu, counted %llu\n",
-           (unsigned long long) taken, (unsigned long long) shared->doubtful,
-           (unsigned long long) shared->counted);
-    tap_ok(shared->differences == 0, "the journal agrees");
-    tap_ok(shared->rings == 0, "no ring is left");
-    tap_ok(shared->dead_readers == 0 && shared->live_readers <= 2,
-           "no reader is left");
-
+    check_count(&ts, life);
     test_remove(&ts);
 }
 
@@ -444,67 +452,77 @@ adopter(test_store_t *ts, unsigned opens)
 }
 
 
-static void
-adoption(unsigned rounds)
+/* One round: some open, some maintain, some die meanwhile; 0 when well. */
+
+static unsigned
+adopt(test_store_t *ts, unsigned opens, unsigned die)
 {
-    int            status;
-    pid_t          pids[ADOPTERS];
-    unsigned       i, n, none, bad, opens, die;
-    test_store_t   ts;
+    int       status;
+    pid_t     pids[ADOPTERS];
+    unsigned  i, bad, none;
 
     bad = 0;
     none = 0;
+    memset(shared, 0, sizeof(*shared));
+    test_child(scene_orphan, ts, NULL);
 
-    for (n = 0; n < rounds; n++) {
+    for (i = 0; i < ADOPTERS; i++) {
+        fflush(stdout);
+        pids[i] = fork();
+
+        if (pids[i] == 0) {
+            adopter(ts, i < opens);
+        }
+    }
+
+    while (atomic_load(&shared->ready) < ADOPTERS) {
+        usleep(100);
+    }
+
+    atomic_store(&shared->go, 1);
+
+    if (die) {
+        usleep(roll(8000));
+
+        for (i = 0; i < die; i++) {
+            kill(pids[i], SIGKILL);
+        }
+    }
+
+    for (i = 0; i < ADOPTERS; i++) {
+        waitpid(pids[i], &status, 0);
+        bad += (i >= die && status != 0);
+    }
+
+    if (opens == 0 && die == 0) {
+        bad += (atomic_load(&shared->adopted) != ORPHAN);
+    }
+
+    return bad + (test_child(scene_count, ts, &none) != 0
+                  || shared->counted != ORPHAN || shared->differences != 0
+                  || shared->rings != 0);
+}
+
+
+static void
+adoption(unsigned rounds)
+{
+    unsigned       n, bad, opens, die;
+    test_store_t   ts;
+
+    bad = 0;
+
+    for (n = 0; n < rounds && bad == 0; n++) {
         test_make(&ts);
         ts.opts.durable = n & 1;
-        memset(shared, 0, sizeof(*shared));
-        test_child(scene_orphan, &ts, NULL);
 
         opens = (n & 2) ? roll(ADOPTERS + 1) : 0;
         die = (n & 4) ? 1 + roll(3) : 0;
-
-        for (i = 0; i < ADOPTERS; i++) {
-            fflush(stdout);
-            pids[i] = fork();
-
-            if (pids[i] == 0) {
-                adopter(&ts, i < opens);
-            }
-        }
-
-        while (atomic_load(&shared->ready) < ADOPTERS) {
-            usleep(100);
-        }
-
-        atomic_store(&shared->go, 1);
-
-        if (die) {
-            usleep(roll(8000));
-
-            for (i = 0; i < die; i++) {
-                kill(pids[i], SIGKILL);
-            }
-        }
-
-        for (i = 0; i < ADOPTERS; i++) {
-            waitpid(pids[i], &status, 0);
-            bad += (i >= die && status != 0);
-        }
-
-        if (opens == 0 && die == 0) {
-            bad += (atomic_load(&shared->adopted) != ORPHAN);
-        }
-
-        bad += (test_child(scene_count, &ts, &none) != 0
-                || shared->counted != ORPHAN || shared->differences != 0
-                || shared->rings != 0);
+        bad = adopt(&ts, opens, die);
 
         if (bad != 0) {
             printf("# round %u: %u opened, %u died, counted %llu\n", n, opens,
                    die, (unsigned long long) shared->counted);
-            test_remove(&ts);
-            break;
         }
 
         test_remove(&ts);

@@ -194,8 +194,7 @@ lost(void)
 typedef struct {
     const char  *db;
     const char  *key;
-    uint32_t     schema;
-    unsigned     seed;          /* of garbage that leaves the magic away */
+    uint32_t     schema;        /* 0: not even our magic */
 } foreign_t;
 
 static void
@@ -264,12 +263,12 @@ foreign(void)
     test_store_t   ts;
 
     static foreign_t     cases[] = {
-        { NULL, "some key", 0, 0 },
-        { NULL, "meta", 0, 0 },
-        { "users", "anna", 0, 0 },
-        { "meta", "anna", 0, 0 },
-        { "meta", "V", 0, 0 },
-        { "meta", "V", 7, 0 }
+        { NULL, "some key", 0 },
+        { NULL, "meta", 0 },
+        { "users", "anna", 0 },
+        { "meta", "anna", 0 },
+        { "meta", "V", 0 },
+        { "meta", "V", 7 }
     };
     static const char   *names[] = {
         "an LMDB file of plain keys",
@@ -334,6 +333,27 @@ places(void)
 /* ----------------------------------------------------- read-only opens */
 
 static void
+scene_no_writing(test_store_t *ts, void *data)
+{
+    uint32_t            id;
+    unsigned            n, cases;
+    referral_intake_t  *intake;
+
+    (void) data;
+
+    test_open(ts);
+    cases = 0;
+
+    result->ok[0] = (referral_intake_open(ts->store, &intake, &ts->err)
+                     == REFERRAL_SYSTEM && ts->err.sys == EROFS);
+    result->ok[1] = (referral_store_maintain(ts->store, &n, &ts->err)
+                     == REFERRAL_SYSTEM && ts->err.sys == EROFS);
+    result->ok[2] = (referral_store_program(ts->store, test_str("new"), &cases,
+                                            &id, &ts->err) != REFERRAL_OK);
+}
+
+
+static void
 readonly(void)
 {
     unsigned       clicks;
@@ -365,6 +385,12 @@ readonly(void)
     tap_ok(test_child(scene_open, &ts, NULL) == 0
            && result->rc == REFERRAL_OK && files(ts.path) == clicks,
            "reading one that is there makes no file");
+
+    memset(result, 0, sizeof(*result));
+    tap_ok(test_child(scene_no_writing, &ts, NULL) == 0 && result->ok[0]
+           && result->ok[1] && result->ok[2] && files(ts.path) == clicks
+           && files(ts.rings) == 0,
+           "and lets nothing be written");
 
     test_remove(&ts);
 }
@@ -409,6 +435,43 @@ scene_share(test_store_t *ts, void *data)
     result->ok[1] = (referral_intake_put(intake, &record, &seq) == 0
                      && test_apply_all(ts, intake, 1) == 1
                      && test_total(ts, program) == 1);
+}
+
+
+static void
+scene_fork(test_store_t *ts, void *data)
+{
+    int                  status;
+    pid_t                pid;
+    uint64_t             seq;
+    uint32_t             program;
+    referral_store_t    *parents;
+    referral_record_t    record;
+    referral_intake_t   *intake;
+
+    (void) data;
+
+    test_open(ts);
+    parents = ts->store;
+    pid = fork();
+
+    if (pid == 0) {
+        test_open(ts);
+        result->ok[0] = (ts->store != parents);
+    }
+
+    program = test_program(ts, "friends");
+    intake = test_intake(ts);
+    record = test_click(program, (uint64_t) pid);
+    test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+    (void) test_apply_all(ts, intake, 1);
+
+    if (pid == 0) {
+        _exit(0);
+    }
+
+    waitpid(pid, &status, 0);
+    result->ok[1] = (status == 0 && test_total(ts, program) == 2);
 }
 
 
@@ -528,6 +591,13 @@ sharing(void)
     test_remove(&ts);
 
     test_make(&ts);
+    memset(result, 0, sizeof(*result));
+    status = test_child(scene_fork, &ts, NULL);
+    tap_ok(status == 0 && result->ok[0] && result->ok[1],
+           "a child does not use its parent's");
+    test_remove(&ts);
+
+    test_make(&ts);
     status = test_child(scene_private, &ts, NULL);
     tap_ok(status == 0 && result->ok[0] && result->ok[1] == 4,
            "all files are for their owner only");
@@ -561,15 +631,16 @@ scene_programs(test_store_t *ts, void *data)
     result->ok[0] = (referral_store_program(ts->store, test_str(""), &cases,
                                             &id, &ts->err)
                      == REFERRAL_INVALID);
-    result->ok[1] = (referral_store_program(ts->store,
-                                            test_str("a234567890123456789012345"),
-                                            &cases, &id, &ts->err)
+    memset(name, 'a', REFERRAL_PROGRAM_MAX + 1);
+    name[REFERRAL_PROGRAM_MAX + 1] = '\0';
+    result->ok[1] = (referral_store_program(ts->store, test_str(name), &cases,
+                                            &id, &ts->err)
                      == REFERRAL_INVALID);
     cases = 1;
-    id = test_program(ts, "a23456789012345678901234");
-    test_must(ts, referral_store_program(ts->store,
-                                         test_str("a23456789012345678901234"),
-                                         &cases, &again, &ts->err), "program");
+    name[REFERRAL_PROGRAM_MAX] = '\0';
+    id = test_program(ts, name);
+    test_must(ts, referral_store_program(ts->store, test_str(name), &cases,
+                                         &again, &ts->err), "program");
     result->ok[2] = (id == again && cases == 0);
 
     rc = REFERRAL_OK;

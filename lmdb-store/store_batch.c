@@ -1,0 +1,249 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * One batch of records: from the frames of a ring or a log into one
+ * transaction, together with the position it came to.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <unistd.h>
+
+#include "store_internal.h"
+
+
+#define STORE_WAITED_US  50     /* for the write lock: others want it too */
+#define STORE_YIELD_US   150
+
+
+static uint64_t
+store_now_us(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+
+/*
+ * The next frame of the source at *pos, numbered seq.  Returns its payload,
+ * or NULL at the end; a torn or stale frame is the end too.
+ */
+
+static const unsigned char *
+store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
+    uint32_t *len)
+{
+    uint64_t       left;
+    store_frame_t  frame;
+
+    for ( ;; ) {
+
+        if (*pos >= source->end) {
+            return NULL;
+        }
+
+        left = source->size - *pos % source->size;
+
+        if (left < sizeof(frame)) {
+            *pos += left;
+            continue;
+        }
+
+        memcpy(&frame, source->data + *pos % source->size, sizeof(frame));
+
+        if (frame.len == STORE_FRAME_PAD && frame.seq == seq) {
+            *pos += left;
+            continue;
+        }
+
+        break;
+    }
+
+    if (frame.seq != seq || frame.len > STORE_RECORD_MAX
+        || frame.len > left - sizeof(frame)
+        || store_check(source->at.generation, seq,
+                       source->data + *pos % source->size + sizeof(frame),
+                       frame.len)
+           != frame.check)
+    {
+        return NULL;
+    }
+
+    *len = frame.len;
+
+    return source->data + *pos % source->size + sizeof(frame);
+}
+
+
+void
+store_put_position(store_txn_t *t, const store_source_t *source,
+    const store_position_t *at)
+{
+    unsigned char  key[3];
+
+    key[0] = 'P';
+    store_be16(key + 1, source->slot);
+
+    store_put(t, STORE_META, key, sizeof(key), at, sizeof(*at));
+}
+
+
+/* Applies frames inside the transaction; *at is where it came to. */
+
+static void
+store_apply_frames(store_txn_t *t, const store_source_t *source,
+    const store_run_t *run, store_position_t *at, referral_batch_t *batch)
+{
+    uint32_t              len;
+    uint64_t              pos;
+    referral_record_t     record;
+    referral_result_t     result;
+    const unsigned char  *payload;
+
+    *at = source->at;
+
+    while (batch->records < run->limit
+           && at->pos - source->at.pos < STORE_BATCH_BYTES
+           && t->rc == 0)
+    {
+        pos = at->pos;
+        payload = store_next_frame(source, &pos, at->seq + 1, &len);
+
+        if (payload == NULL) {
+            return;
+        }
+
+        memset(&record, 0, sizeof(record));
+
+        if (store_decode(payload, len, &record) != 0
+            || (run->skip && batch->records == 0))
+        {
+            memset(&result, 0, sizeof(result));
+            result.rc = REFERRAL_INVALID;
+            batch->refused++;
+
+        } else {
+            result = store_apply(t, &record);
+        }
+
+        at->seq++;
+        at->pos = pos + store_frame_size(len);
+        batch->records++;
+
+        if (record.reply && run->max_results != 0) {
+            result.seq = at->seq;
+            run->results[batch->results++] = result;
+
+            if (batch->results == run->max_results) {
+                return;
+            }
+        }
+    }
+}
+
+
+/* One transaction.  On failure nothing has happened. */
+
+static int
+store_run(referral_store_t *store, store_cells_t *cells,
+    store_source_t *source, const store_run_t *run, referral_batch_t *batch,
+    const char **what)
+{
+    uint64_t          start, waited;
+    store_txn_t       t;
+    store_position_t  at;
+
+    memset(batch, 0, sizeof(referral_batch_t));
+
+    if (source->at.pos >= source->end) {
+        return 0;
+    }
+
+    t.cells = cells;
+    store_cells_clear(cells);
+
+    start = store_now_us();
+
+    if (store_begin(&t, store, 0) == 0) {
+        waited = store_now_us() - start;
+
+        store_apply_frames(&t, source, run, &at, batch);
+
+        if (batch->records == 0 && t.rc == 0) {
+            store_abort(&t);
+            return 0;
+        }
+
+        store_cells_write(&t);
+        store_put_position(&t, source, &at);
+
+        if (store_commit(&t) == 0) {
+            source->at = at;
+
+            if (waited > STORE_WAITED_US) {
+                (void) usleep(STORE_YIELD_US);
+            }
+        }
+    }
+
+    *what = t.what;
+
+    return t.rc;
+}
+
+
+referral_rc_t
+store_run_batch(referral_store_t *store, store_cells_t *cells,
+    store_source_t *source, store_run_t *run, referral_batch_t *batch,
+    referral_error_t *err)
+{
+    int            rc;
+    const char    *what;
+    referral_rc_t  result;
+
+    if (store->broken) {
+        store_error(err, REFERRAL_BROKEN, 0,
+                    "the disk of \"%s\" failed; restart to use it again",
+                    store->path);
+        return REFERRAL_BROKEN;
+    }
+
+    run->skip = 0;
+    run->limit = STORE_BATCH;
+    rc = store_run(store, cells, source, run, batch, &what);
+
+    if (store_rc(rc) == REFERRAL_CORRUPT) {
+        run->limit = 1;
+        rc = store_run(store, cells, source, run, batch, &what);
+    }
+
+    if (store_rc(rc) == REFERRAL_CORRUPT) {
+        run->skip = 1;
+        rc = store_run(store, cells, source, run, batch, &what);
+    }
+
+    result = store_rc(rc);
+
+    if (result == REFERRAL_BROKEN) {
+        store->broken = 1;
+    }
+
+    if (result != REFERRAL_OK) {
+        store_error(err, result, rc > 0 ? rc : 0, "%s failed in \"%s\" (%s)",
+                    what, store->path, mdb_strerror(rc));
+
+    } else if (batch->refused) {
+        store_error(err, REFERRAL_OK, 0,
+                    "%u records of intake %u were passed over: not of a "
+                    "known form", batch->refused, (unsigned) source->slot);
+    }
+
+    batch->seq = source->at.seq;
+
+    return result;
+}
