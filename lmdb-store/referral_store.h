@@ -13,8 +13,9 @@
  *
  * Thread rules, in one place:
  *   - referral_intake_put() is called by one thread per intake: the producer.
- *   - referral_intake_flush(), _apply() and referral_store_maintain() are
- *     called by one thread per process: the committer.  A write transaction
+ *   - referral_intake_open(), _flush(), _apply(), _close() and
+ *     referral_store_maintain() are called by one thread per process: the
+ *     committer.  A write transaction
  *     begins and ends inside one such call.
  *   - a referral_snapshot_t belongs to one thread; begin and end it within
  *     one turn of an event loop, or pages that it sees cannot be reused.
@@ -70,7 +71,8 @@ typedef enum {
 
 /*
  * What went wrong, for a log line: text is one sentence without a full stop,
- * with the path in it; sys is an errno value or 0.
+ * with the path and, in parentheses, the reason the system gave; sys is that
+ * reason's errno, or 0.
  */
 
 typedef struct {
@@ -135,7 +137,8 @@ typedef struct referral_snapshot_s  referral_snapshot_t;
 typedef struct {
     const char             *path;           /* directory, absolute, exists */
     const char             *intake_path;    /* directory of the rings */
-    uint64_t                map_size;       /* bytes of address space, 0 = 16 GiB */
+    uint64_t                map_size;       /* bytes of address space, 0 =
+                                               16 GiB, readonly: the store's */
     uint64_t                intake_size;    /* bytes of one ring, 0 = 16 MiB */
     unsigned                durable;        /* make logs: _flush() is wanted */
     unsigned                readonly;       /* tools: nothing is written */
@@ -162,7 +165,8 @@ void referral_store_close(referral_store_t *store);
 /*
  * The number of a program, from then on the same for every process; creates
  * it when new.  *case_sensitive is what the program shall have; on return it
- * is what the store was made with, which stays.  Committer only.
+ * is what the store was made with, which stays.  REFERRAL_INVALID for a name
+ * of another length than 1 to REFERRAL_PROGRAM_MAX.  Committer only.
  */
 
 referral_rc_t referral_store_program(referral_store_t *store,
@@ -272,15 +276,18 @@ typedef struct {
 referral_rc_t referral_intake_open(referral_store_t *store,
     referral_intake_t **intake, referral_error_t *err);
 
-/* Gives the slot back.  What is not applied stays for the next owner. */
+/*
+ * Gives the slot back, and waits for the disk.  What is not applied stays for
+ * the next owner.
+ */
 
 void referral_intake_close(referral_intake_t *intake);
 
 /*
  * Takes a record: copies it into the ring and publishes it.  From the return
  * on it survives the death of any process.  REFERRAL_FULL when there is no
- * room, REFERRAL_INVALID when a string is longer than its limit.  *seq is
- * the record's number in this ring, growing by one.  Producer only; no
+ * room, REFERRAL_INVALID when a string is longer than its limit or a value
+ * out of its range.  *seq is the record's number in this ring, growing by one.  Producer only; no
  * system call.
  */
 
@@ -313,7 +320,7 @@ referral_rc_t referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
     referral_error_t *err);
 
 /*
- * Applies one batch (at most 2,000 records or 4 MiB) in one transaction,
+ * Applies one batch (at most 8,000 records or 4 MiB) in one transaction,
  * together with the position in the ring.  Results of records that wanted a
  * reply are written to results, in order; the batch ends when max_results is
  * reached.  With sync, or when there is a result, returns only when the
@@ -322,7 +329,9 @@ referral_rc_t referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
  *
  * After REFERRAL_FULL, _BUSY or _SYSTEM nothing was applied and nothing is
  * lost: call again.  A record the store cannot make sense of is counted in
- * refused, passed over, and reported in *err with REFERRAL_OK.
+ * refused, passed over, and reported in *err with REFERRAL_OK.  After
+ * REFERRAL_CORRUPT the ring is damaged: what is left in it cannot be read.
+ * With nothing new, what is applied already is brought to the disk.
  */
 
 typedef struct {

@@ -234,8 +234,8 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
     }
 
     if (result != REFERRAL_OK) {
-        store_error(err, result, rc > 0 ? rc : 0, "%s failed in \"%s\" (%s)",
-                    what, store->path, mdb_strerror(rc));
+        store_error(err, result, rc, "%s failed in \"%s\"", what,
+                    store->path);
 
     } else if (batch->refused) {
         store_error(err, REFERRAL_OK, 0,

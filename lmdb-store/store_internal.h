@@ -3,8 +3,10 @@
  *
  * What the files of the store share, and the layout of everything on disk.
  *
- *   store_env.c      opening, the schema, programs
- *   store_txn.c      transactions with a latched error, rows, cells
+ *   store_env.c      opening, the schema
+ *   store_program.c  programs
+ *   store_txn.c      transactions with a latched error, rows
+ *   store_cells.c    the counters of a batch
  *   store_codec.c    records as bytes
  *   store_ring.c     one slot: its lock, ring and log as files
  *   store_intake.c   taking, flushing and applying records of a slot
@@ -71,7 +73,7 @@
 #define STORE_RING_SIZE     ((uint64_t) 16 << 20)
 #define STORE_RING_MIN      ((uint64_t) 1 << 20)
 #define STORE_RING_MAX      ((uint64_t) 1 << 32)
-#define STORE_BATCH         2000            /* records in a transaction */
+#define STORE_BATCH         8000            /* records in a transaction */
 #define STORE_BATCH_BYTES   (4 << 20)
 
 #define STORE_COLUMNS       (REFERRAL_CLASSES + 1)
@@ -265,7 +267,8 @@ struct referral_snapshot_s {
 
 /* store_txn.c */
 
-void store_error(referral_error_t *err, referral_rc_t rc, int sys,
+/* code: an errno or LMDB code, of which the reason is added; 0: none. */
+void store_error(referral_error_t *err, referral_rc_t rc, int code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 referral_rc_t store_rc(int rc);
 
@@ -288,6 +291,9 @@ void store_append(store_txn_t *t, unsigned db, const void *key, size_t len,
 void store_delete(store_txn_t *t, unsigned db, const void *key, size_t len);
 /* Removes every row. */
 void store_empty(store_txn_t *t, unsigned db);
+
+
+/* store_cells.c */
 
 /*
  * Cells: counters as they will be at the end of the batch.  A cell is read

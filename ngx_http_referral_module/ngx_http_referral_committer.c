@@ -183,6 +183,7 @@ ngx_http_referral_open(void)
     opts.durable = committer.conf->durable ? 1 : 0;
 
     rc = REFERRAL_OK;
+    intake = NULL;
 
     if (committer.store == NULL) {
         rc = referral_store_open(&opts, &committer.store, &err);

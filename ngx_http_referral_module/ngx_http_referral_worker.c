@@ -41,7 +41,7 @@ static ngx_http_referral_worker_t  worker;
  */
 
 static void
-ngx_http_referral_say(const char *why, ngx_uint_t level, int sys)
+ngx_http_referral_say(const char *why, ngx_uint_t level)
 {
     if (worker.said == ngx_time()) {
         return;
@@ -50,11 +50,11 @@ ngx_http_referral_say(const char *why, ngx_uint_t level, int sys)
     worker.said = ngx_time();
 
     if (worker.lost == 0) {
-        ngx_log_error(level, ngx_cycle->log, sys, "referral: %s", why);
+        ngx_log_error(level, ngx_cycle->log, 0, "referral: %s", why);
         return;
     }
 
-    ngx_log_error(level, ngx_cycle->log, sys,
+    ngx_log_error(level, ngx_cycle->log, 0,
                   "referral: %uL clicks were redirected but not counted: %s",
                   worker.lost, why);
     worker.lost = 0;
@@ -75,20 +75,20 @@ ngx_http_referral_lost(referral_rc_t rc)
     }
 
     if (rc == REFERRAL_INVALID) {
-        ngx_http_referral_say("a field is too long", NGX_LOG_ERR, 0);
+        ngx_http_referral_say("a field is too long", NGX_LOG_ERR);
         return;
     }
 
     ngx_http_referral_committer_state(&news);
 
     if (news.error.text[0] != '\0' && !news.warning) {
-        ngx_http_referral_say(news.error.text, NGX_LOG_CRIT, news.error.sys);
+        ngx_http_referral_say(news.error.text, NGX_LOG_CRIT);
         return;
     }
 
     why = (rc == REFERRAL_FULL) ? "the intake is full"
                                 : "the store is not open";
-    ngx_http_referral_say(why, NGX_LOG_ERR, 0);
+    ngx_http_referral_say(why, NGX_LOG_ERR);
 }
 
 
@@ -307,8 +307,7 @@ ngx_http_referral_log_error(const ngx_http_referral_news_t *news)
     }
 
     ngx_http_referral_say(news->error.text,
-                          news->warning ? NGX_LOG_WARN : NGX_LOG_CRIT,
-                          news->error.sys);
+                          news->warning ? NGX_LOG_WARN : NGX_LOG_CRIT);
 }
 
 
