@@ -25,18 +25,14 @@ store_label_key(unsigned char *key, uint32_t program, unsigned dim,
 }
 
 
-uint16_t
-store_label_id(store_txn_t *t, uint32_t program, unsigned dim,
+static uint16_t
+store_find_label(store_txn_t *t, uint32_t program, unsigned dim,
     referral_str_t label)
 {
     size_t         len, *size;
     MDB_val        v;
     uint16_t       id, *last;
     unsigned char  key[5 + REFERRAL_LANDING_MAX], name[7];
-
-    if (label.len == 0) {
-        return 0;
-    }
 
     store_label_key(name, program, dim, 0);
 
@@ -64,6 +60,33 @@ store_label_id(store_txn_t *t, uint32_t program, unsigned dim,
     store_put(t, STORE_DIM, name, sizeof(name), label.data, label.len);
 
     return id;
+}
+
+
+uint16_t
+store_label_id(store_txn_t *t, uint32_t program, unsigned dim,
+    referral_str_t label)
+{
+    store_label_t  *last;
+
+    if (label.len == 0) {
+        return 0;
+    }
+
+    /* most clicks lead where the one before led */
+
+    last = &t->labels[dim == STORE_DIM_LANDING];
+
+    if (last->id == 0 || last->program != program || last->len != label.len
+        || memcmp(last->text, label.data, label.len) != 0)
+    {
+        last->id = store_find_label(t, program, dim, label);
+        last->program = program;
+        last->len = (uint16_t) label.len;
+        memcpy(last->text, label.data, label.len);
+    }
+
+    return last->id;
 }
 
 

@@ -251,11 +251,21 @@ struct referral_store_s {
 typedef struct store_cells_s  store_cells_t;
 
 typedef struct {
+    uint32_t                program;
+    uint16_t                id;             /* 0: none yet */
+    uint16_t                len;
+    unsigned char           text[REFERRAL_LANDING_MAX];
+} store_label_t;
+
+typedef struct {
     referral_store_t       *store;
     MDB_txn                *txn;
     store_cells_t          *cells;
     int                     rc;             /* an LMDB code or errno */
     const char             *what;           /* the call that failed */
+    MDB_cursor             *cursors[2];     /* stay where the last click of
+                                               jrnl and clk was put */
+    store_label_t           labels[2];      /* the last of each dimension */
 } store_txn_t;
 
 

@@ -12,6 +12,10 @@
 #include "store_internal.h"
 
 
+static int store_put_near(store_txn_t *t, unsigned db, MDB_val *key,
+    MDB_val *value, unsigned flags);
+
+
 void
 store_error(referral_error_t *err, referral_rc_t rc, int code,
     const char *fmt, ...)
@@ -117,6 +121,10 @@ store_begin(store_txn_t *t, referral_store_t *store, unsigned flags)
     t->txn = NULL;
     t->rc = 0;
     t->what = NULL;
+    t->cursors[0] = NULL;
+    t->cursors[1] = NULL;
+    t->labels[0].id = 0;
+    t->labels[1].id = 0;
 
     rc = mdb_txn_begin(store->env, NULL, flags, &t->txn);
 
@@ -229,11 +237,42 @@ store_put_flags(store_txn_t *t, unsigned db, const void *key, size_t len,
     v.mv_size = size;
     v.mv_data = (void *) value;
 
-    rc = mdb_put(t->txn, t->store->dbi[db], &k, &v, flags);
+    if (db == STORE_JRNL || db == STORE_CLK) {
+        rc = store_put_near(t, db, &k, &v, flags);
+
+    } else {
+        rc = mdb_put(t->txn, t->store->dbi[db], &k, &v, flags);
+    }
 
     if (rc != 0) {
         store_fail(t, rc, "mdb_put()");
     }
+}
+
+
+/*
+ * Keys that ascend: a cursor that stands where the last one went spares the
+ * way from the root.  It ends with the transaction.
+ */
+
+static int
+store_put_near(store_txn_t *t, unsigned db, MDB_val *key, MDB_val *value,
+    unsigned flags)
+{
+    int           rc;
+    MDB_cursor  **cursor;
+
+    cursor = &t->cursors[db == STORE_CLK];
+
+    if (*cursor == NULL) {
+        rc = mdb_cursor_open(t->txn, t->store->dbi[db], cursor);
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
+    return mdb_cursor_put(*cursor, key, value, flags);
 }
 
 

@@ -365,6 +365,7 @@ store_recount(store_compare_t *c)
     MDB_stat     stat;
     MDB_cursor  *cursor;
 
+    cursor = NULL;
     rc = mdb_stat(c->disk->txn, c->disk->store->dbi[STORE_JRNL], &stat);
 
     if (rc == 0) {

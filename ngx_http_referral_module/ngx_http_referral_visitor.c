@@ -17,6 +17,7 @@ static ngx_int_t ngx_http_referral_cookie_text(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, referral_str_t value, time_t age,
     ngx_str_t *out);
 static size_t ngx_http_referral_network(struct sockaddr *sa, u_char *buf);
+static uint64_t ngx_http_referral_fold(const u_char *p, size_t len);
 static uint64_t ngx_http_referral_hash(const u_char *salt,
     const u_char *visitor, size_t len);
 
@@ -408,21 +409,28 @@ void
 ngx_http_referral_visitor_hash(ngx_http_request_t *r, uint64_t *today,
     uint64_t *before)
 {
-    u_char                     *p;
     size_t                      len;
-    u_char                      visitor[1 + 8 + REFERRAL_AGENT_BYTES];
-    ngx_str_t                  *agent;
+    uint64_t                    agent;
+    u_char                      visitor[1 + 8 + sizeof(uint64_t)];
+    ngx_str_t                  *value;
     ngx_http_referral_salts_t   salts;
 
-    p = visitor + ngx_http_referral_network(r->connection->sockaddr, visitor);
+    len = ngx_http_referral_network(r->connection->sockaddr, visitor);
+    agent = 0;
+
+    /*
+     * The agent goes through a hash without a key first: it is long, and is
+     * needed twice.  Who makes two agents collide is counted as one visitor.
+     */
 
     if (r->headers_in.user_agent != NULL) {
-        agent = &r->headers_in.user_agent->value;
-        p = ngx_cpymem(p, agent->data,
-                       ngx_min(agent->len, REFERRAL_AGENT_BYTES));
+        value = &r->headers_in.user_agent->value;
+        agent = ngx_http_referral_fold(value->data, value->len);
     }
 
-    len = p - visitor;
+    ngx_memcpy(visitor + len, &agent, sizeof(agent));
+    len += sizeof(agent);
+
     ngx_http_referral_salts(&salts);
 
     *today = ngx_http_referral_hash(salts.today, visitor, len);
@@ -465,6 +473,28 @@ ngx_http_referral_network(struct sockaddr *sa, u_char *buf)
     default: /* AF_UNIX */
         return 1;
     }
+}
+
+
+static uint64_t
+ngx_http_referral_fold(const u_char *p, size_t len)
+{
+    uint64_t  h, word;
+
+    h = len;
+
+    for ( /* void */ ; len >= sizeof(word); len -= sizeof(word)) {
+        ngx_memcpy(&word, p, sizeof(word));
+        p += sizeof(word);
+        h = (h ^ word) * 0xff51afd7ed558ccdULL;
+        h ^= h >> 32;
+    }
+
+    word = 0;
+    ngx_memcpy(&word, p, len);
+    h = (h ^ word) * 0xff51afd7ed558ccdULL;
+
+    return h ^ (h >> 32);
 }
 
 
