@@ -305,6 +305,7 @@ typedef struct {
     uint64_t                taken_seq;
     uint64_t                flushed_seq;
     uint64_t                applied_seq;
+    unsigned                recovered;  /* records a dead owner had left */
 } referral_intake_info_t;
 
 void referral_intake_info(referral_intake_t *intake,

@@ -30,6 +30,7 @@ struct referral_intake_s {
     referral_store_t       *store;
     store_slot_t            slot;
     store_cells_t          *cells;
+    unsigned                recovered;
 
     /* producer */
     uint64_t                generation;
@@ -52,7 +53,7 @@ struct referral_intake_s {
 static referral_rc_t
 store_intake_claim(referral_intake_t *intake, referral_error_t *err)
 {
-    unsigned       slot, records;
+    unsigned       slot;
     referral_rc_t  rc;
 
     for (slot = 0; slot < STORE_MAX_SLOTS; slot++) {
@@ -66,9 +67,8 @@ store_intake_claim(referral_intake_t *intake, referral_error_t *err)
             return rc;
         }
 
-        records = 0;
         rc = store_recover(intake->store, &intake->slot, &intake->source.at,
-                           &records, err);
+                           &intake->recovered, err);
 
         if (rc == REFERRAL_OK) {
             rc = store_slot_format(intake->store, &intake->slot,
@@ -229,6 +229,7 @@ referral_intake_put(referral_intake_t *intake,
 void
 referral_intake_info(referral_intake_t *intake, referral_intake_info_t *info)
 {
+    info->recovered = intake->recovered;
     info->applied_seq = atomic_load_explicit(&intake->applied_seq,
                                              memory_order_acquire);
     info->flushed_seq = atomic_load_explicit(&intake->flushed_seq,

@@ -121,8 +121,9 @@ static ngx_int_t
 ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status)
 {
-    ngx_uint_t           i;
-    ngx_http_request_t  *r;
+    ngx_uint_t                i;
+    ngx_http_request_t       *r;
+    ngx_http_referral_ctx_t  *ctx;
 
     const struct {
         ngx_uint_t       present;
@@ -130,8 +131,6 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
         ngx_str_t        value;
     } headers[] = {
         { 1, "X-Content-Type-Options", ngx_string("nosniff") },
-        { api->etag.len == 0, "Cache-Control", ngx_string("no-store") },
-        { api->etag.len != 0, "Cache-Control", ngx_string("no-cache") },
         { status == NGX_HTTP_UNAUTHORIZED, "WWW-Authenticate",
           ngx_string("Bearer") },
         { status == NGX_HTTP_NOT_ALLOWED, "Allow", api->allow },
@@ -151,7 +150,15 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
         }
     }
 
+    ctx = ngx_http_referral_get_ctx(r, 1);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&ctx->cache, "no-store");
+
     if (api->etag.len != 0) {
+        ngx_str_set(&ctx->cache, "no-cache");
         r->headers_out.etag = ngx_http_referral_api_header(r, "ETag",
                                                            api->etag);
         return (r->headers_out.etag != NULL) ? NGX_OK : NGX_ERROR;

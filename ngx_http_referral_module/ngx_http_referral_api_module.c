@@ -22,7 +22,7 @@ static void ngx_http_referral_api_free_tokens(void *data);
 static ngx_command_t  ngx_http_referral_api_commands[] = {
 
     { ngx_string("referral_api"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_referral_api,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -226,6 +226,10 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rv = ngx_http_referral_api_location(cf, clcf);
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (cf->args->nelts != 3) {
+        return "takes a program and either \"token_file=file\" or \"auth=off\"";
     }
 
     value = cf->args->elts;

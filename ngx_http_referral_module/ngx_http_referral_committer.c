@@ -169,10 +169,11 @@ ngx_http_referral_open_programs(referral_error_t *err)
 static void
 ngx_http_referral_open(void)
 {
-    referral_rc_t        rc;
-    referral_error_t     err;
-    referral_intake_t   *intake;
-    referral_options_t   opts;
+    referral_rc_t            rc;
+    referral_error_t         err;
+    referral_intake_t       *intake;
+    referral_options_t       opts;
+    referral_intake_info_t   info;
 
     ngx_memzero(&opts, sizeof(opts));
 
@@ -206,6 +207,10 @@ ngx_http_referral_open(void)
         if (err.text[0] != '\0') {
             ngx_http_referral_report(&err, 1);
         }
+
+        referral_intake_info(intake, &info);
+        ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECOVERED,
+                                   info.recovered);
 
         atomic_store_explicit(&committer.intake, intake, memory_order_release);
     }

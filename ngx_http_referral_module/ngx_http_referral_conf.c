@@ -96,7 +96,7 @@ ngx_http_referral_store_size(size_t *size, ngx_str_t *s, off_t min, off_t max)
     }
 
     if (n > max) {
-        return "too large a size in";
+        return "more than is possible in";
     }
 
     *size = n;
@@ -130,7 +130,8 @@ static const char *
 ngx_http_referral_store_param(ngx_http_referral_main_conf_t *rmcf,
     ngx_str_t *param)
 {
-    ngx_str_t  s;
+    ngx_str_t        s;
+    ngx_file_info_t  fi;
 
     if (ngx_strncmp(param->data, "map_size=", 9) == 0) {
         s.len = param->len - 9;
@@ -175,7 +176,13 @@ ngx_http_referral_store_param(ngx_http_referral_main_conf_t *rmcf,
 
         rmcf->intake_path.len = param->len - 12;
         rmcf->intake_path.data = param->data + 12;
-        return (param->data[12] == '/') ? NULL : "not an absolute path in";
+
+        if (param->data[12] != '/') {
+            return "not an absolute path in";
+        }
+
+        return (ngx_file_info(param->data + 12, &fi) != NGX_FILE_ERROR
+                && ngx_is_dir(&fi)) ? NULL : "no such directory in";
     }
 
     return "invalid parameter";

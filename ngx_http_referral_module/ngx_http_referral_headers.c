@@ -323,7 +323,6 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
     ngx_http_referral_ctx_t       *ctx;
     ngx_http_referral_loc_conf_t  *rlcf;
 
-    static ngx_str_t  no_store = ngx_string("no-store");
     static ngx_str_t  private = ngx_string("private, no-store");
     static ngx_str_t  robots = ngx_string("noindex, nofollow");
 
@@ -352,16 +351,19 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
         cookie = ctx->set_cookie;
     }
 
+    /* after add_header and expires, which must not undo it */
+
     ngx_http_referral_drop_out(r, rlcf->program,
-                               ctx->no_store || cookie.len != 0);
+                               ctx->cache.len != 0 || cookie.len != 0);
 
     if (rc == NGX_OK && cookie.len != 0) {
         rc = ngx_http_referral_push_out(r, "Set-Cookie", &cookie);
     }
 
-    if (rc == NGX_OK && (ctx->no_store || cookie.len != 0)) {
+    if (rc == NGX_OK && (ctx->cache.len != 0 || cookie.len != 0)) {
         rc = ngx_http_referral_push_out(r, "Cache-Control",
-                                        ctx->no_store ? &no_store : &private);
+                                        ctx->cache.len ? &ctx->cache
+                                                       : &private);
     }
 
     if (rc == NGX_OK && ctx->noindex) {

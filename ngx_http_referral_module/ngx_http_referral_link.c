@@ -280,7 +280,7 @@ ngx_http_referral_hit(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     ngx_http_referral_hit_t *hit)
 {
     ctx->noindex = (hit->link != NULL);
-    ctx->no_store = 1;
+    ngx_str_set(&ctx->cache, "no-store");
 
     if (hit->method == REFERRAL_METHOD_OTHER) {
         ctx->status = NGX_HTTP_NOT_ALLOWED;
@@ -311,7 +311,7 @@ ngx_http_referral_hit(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     }
 
     if (ctx->status == NGX_HTTP_OK) {
-        ctx->no_store = 0;
+        ctx->cache.len = 0;
         return NGX_DECLINED;
     }
 

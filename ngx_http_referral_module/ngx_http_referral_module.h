@@ -151,7 +151,8 @@ typedef struct {
     unsigned                     consent:1;
     unsigned                     cookie_read:1;
     unsigned                     entered:1;     /* PREACCESS has run once */
-    unsigned                     no_store:1;    /* the filter's orders */
+    ngx_str_t                    cache;         /* Cache-Control of the answer;
+                                                   empty: not our affair */
     unsigned                     noindex:1;
 
     ngx_http_referral_link_state_e  link_state;

@@ -138,7 +138,7 @@ referral_keys_read(referral_keys_t *keys, const char *text, size_t len,
     *line = 0;
 
     if (keys->n == 0) {
-        return "there is no key in it";
+        return "there is no key";
     }
 
     return NULL;

@@ -96,7 +96,7 @@ referral_tokens_read(referral_tokens_t *tokens, const char *text, size_t len,
 
     *line = 0;
 
-    return tokens->n ? NULL : "there is no token in it";
+    return tokens->n ? NULL : "there is no token";
 }
 
 

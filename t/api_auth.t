@@ -231,7 +231,7 @@ my $off = 'referral_api friends auth=off;';
 
 refused('unknown program', 'referral_api strangers auth=off;',
     qr/unknown referral program "strangers".* in .*nginx\.conf:\d+/);
-refused('no auth', 'referral_api friends;', qr/invalid number of arguments/);
+refused('no auth', 'referral_api friends;', qr/takes a program and either/);
 refused('auth=on', 'referral_api friends auth=on;',
     qr/invalid parameter "auth=on", it must be "token_file=file" or "auth=off"/);
 refused('twice', $off . $off, qr/"referral_api" directive is duplicate/);
@@ -244,7 +244,7 @@ refused('writable by group', "referral_api friends token_file=$file{group};",
 refused('writable by others', "referral_api friends token_file=$file{others};",
     qr/"\Q$file{others}\E" must not be writable by group or others/);
 refused('an empty file', "referral_api friends token_file=$file{empty};",
-    qr/there is no token in it in "\Q$file{empty}\E"/);
+    qr/there is no token in "\Q$file{empty}\E"/);
 refused('a wrong line', "referral_api friends token_file=$file{broken};",
     qr/the line is not "name scope hash" in line 3 of "\Q$file{broken}\E"/);
 refused('regex location', $off, qr/prefix that ends with "\/"/,

@@ -105,10 +105,11 @@ wrong(qr/is duplicate/, 'two stores',
 wrong(qr/$_->[1]/, "referral_store $_->[0]",
     store => "referral_store %%STORE%% $_->[0];") for
     ['map_size=x', 'invalid size'], ['map_size=1k', 'less than 1m'],
-    ['intake=1023k', 'less than 1m'], ['intake=2g', 'too large'],
+    ['intake=1023k', 'less than 1m'], ['intake=2g', 'more than is possible'],
     ['commit=fast', 'neither "relaxed" nor "durable"'],
     ['interval=0', 'between 1ms and 60s'], ['interval=2m', 'between'],
     ['interval=x', 'between'], ['intake_path=shm', 'not an absolute path'],
+    ['intake_path=/nowhere', 'no such directory'],
     ['commit=relaxed commit=durable', 'duplicate parameter'],
     ['intake=1m intake=2m', 'duplicate parameter'], ['sync=1', 'invalid'];
 
