@@ -339,7 +339,7 @@ typedef struct {
     unsigned                records;    /* taken from the ring */
     unsigned                refused;
     unsigned                results;
-    unsigned                more;       /* the ring holds more */
+    unsigned                more;       /* the batch was full: call again */
     uint64_t                seq;        /* applied up to here */
 } referral_batch_t;
 

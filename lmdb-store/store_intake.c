@@ -380,9 +380,7 @@ referral_intake_apply(referral_intake_t *intake, unsigned sync,
     atomic_store_explicit(&intake->applied_seq, intake->source.at.seq,
                           memory_order_release);
 
-    batch->more = (intake->source.at.seq
-                   < atomic_load_explicit(&intake->taken_seq,
-                                          memory_order_acquire));
+    batch->more = (intake->source.at.pos < intake->source.end);
 
     return REFERRAL_OK;
 }

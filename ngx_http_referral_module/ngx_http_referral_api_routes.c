@@ -160,8 +160,10 @@ ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api)
     r = api->request;
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    path.data = r->uri.data + clcf->name.len;
-    path.len = r->uri.len - clcf->name.len;
+    /* a rewrite in the location may have left less than its prefix */
+
+    path.len = r->uri.len - ngx_min(r->uri.len, clcf->name.len);
+    path.data = r->uri.data + r->uri.len - path.len;
 
     method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
 

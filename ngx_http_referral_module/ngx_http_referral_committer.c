@@ -21,6 +21,15 @@
 #define NGX_HTTP_REFERRAL_REMIND     10000  /* ms between equal log lines */
 
 
+/* What it does, and what an error is of. */
+
+typedef enum {
+    NGX_HTTP_REFERRAL_APPLY = 0,            /* opening is for that, too */
+    NGX_HTTP_REFERRAL_FLUSH,
+    NGX_HTTP_REFERRAL_KEEP
+} ngx_http_referral_work_e;
+
+
 typedef struct {
     ngx_http_referral_main_conf_t  *conf;
     uint32_t                       *programs;
@@ -44,6 +53,7 @@ typedef struct {
     unsigned                        want_flush;
     unsigned                        want_apply;
     size_t                          max_results;
+    ngx_http_referral_work_e        failing;        /* with news.error */
     ngx_http_referral_news_t        news;
 
     /* the thread's own */
@@ -90,24 +100,36 @@ ngx_http_referral_notify(void)
 }
 
 
+/*
+ * Remembers what is wrong, and with what.  The event loop logs it when it is
+ * new, and again from time to time.  A warning does not hide an error.
+ */
+
 static void
-ngx_http_referral_report(const referral_error_t *err, unsigned warning)
+ngx_http_referral_report(const referral_error_t *err,
+    ngx_http_referral_work_e work, unsigned warning)
 {
-    uint64_t  now;
+    uint64_t                   now;
+    ngx_http_referral_news_t  *news;
 
     now = ngx_http_referral_now();
+    news = &committer.news;
 
     pthread_mutex_lock(&committer.mutex);
 
-    if (strcmp(committer.news.error.text, err->text) != 0
-        || now - committer.reminded >= NGX_HTTP_REFERRAL_REMIND)
-    {
-        committer.news.error_new = 1;
-        committer.reminded = now;
-    }
+    if (!warning || news->warning || news->error.text[0] == '\0') {
 
-    committer.news.error = *err;
-    committer.news.warning = warning;
+        if (strcmp(news->error.text, err->text) != 0
+            || now - committer.reminded >= NGX_HTTP_REFERRAL_REMIND)
+        {
+            news->error_new = 1;
+            committer.reminded = now;
+        }
+
+        news->error = *err;
+        news->warning = warning;
+        committer.failing = work;
+    }
 
     pthread_mutex_unlock(&committer.mutex);
 
@@ -115,20 +137,33 @@ ngx_http_referral_report(const referral_error_t *err, unsigned warning)
 }
 
 
+/* This kind of work succeeds: an error it had before is over. */
+
 static void
-ngx_http_referral_recovered(void)
+ngx_http_referral_recovered(ngx_http_referral_work_e work)
 {
+    unsigned  over;
+
     pthread_mutex_lock(&committer.mutex);
 
-    if (committer.news.error.text[0] != '\0' && !committer.news.warning) {
+    over = (committer.news.error.text[0] != '\0' && !committer.news.warning
+            && committer.failing == work);
+
+    if (over) {
         committer.news.error.text[0] = '\0';
         committer.news.error.rc = REFERRAL_OK;
         committer.news.error_new = 1;
     }
 
-    committer.news.last_commit = ngx_http_referral_wall();
+    if (work == NGX_HTTP_REFERRAL_APPLY) {
+        committer.news.last_commit = ngx_http_referral_wall();
+    }
 
     pthread_mutex_unlock(&committer.mutex);
+
+    if (over) {
+        ngx_http_referral_notify();
+    }
 }
 
 
@@ -158,7 +193,7 @@ ngx_http_referral_open_programs(referral_error_t *err)
                             "%s, which stays", (int) program[i]->name.len,
                             program[i]->name.data,
                             case_sensitive ? "on" : "off");
-            ngx_http_referral_report(err, 1);
+            ngx_http_referral_report(err, NGX_HTTP_REFERRAL_APPLY, 1);
         }
     }
 
@@ -199,13 +234,13 @@ ngx_http_referral_open(void)
     }
 
     if (rc != REFERRAL_OK) {
-        ngx_http_referral_report(&err, 0);
+        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_APPLY, 0);
 
     } else {
-        ngx_http_referral_recovered();
+        ngx_http_referral_recovered(NGX_HTTP_REFERRAL_APPLY);
 
         if (err.text[0] != '\0') {
-            ngx_http_referral_report(&err, 1);
+            ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_APPLY, 1);
         }
 
         referral_intake_info(intake, &info);
@@ -222,34 +257,48 @@ ngx_http_referral_open(void)
 }
 
 
-static void
-ngx_http_referral_failed(uint64_t *failed, const referral_error_t *err)
+/* The last record that the work to come can include. */
+
+static uint64_t
+ngx_http_referral_taken(referral_intake_t *intake)
 {
     referral_intake_info_t  info;
 
-    referral_intake_info(atomic_load(&committer.intake), &info);
+    referral_intake_info(intake, &info);
 
+    return info.taken_seq;
+}
+
+
+static void
+ngx_http_referral_failed(uint64_t *failed, uint64_t seq,
+    const referral_error_t *err, ngx_http_referral_work_e work)
+{
     pthread_mutex_lock(&committer.mutex);
-    *failed = info.taken_seq;
+    *failed = seq;
     pthread_mutex_unlock(&committer.mutex);
 
     ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMIT_ERRORS, 1);
-    ngx_http_referral_report(err, 0);
+    ngx_http_referral_report(err, work, 0);
 }
 
 
 static void
 ngx_http_referral_flush(referral_intake_t *intake)
 {
-    uint64_t          seq;
+    uint64_t          seq, taken;
     referral_error_t  err;
 
+    taken = ngx_http_referral_taken(intake);
+
     if (referral_intake_flush(intake, &seq, &err) == REFERRAL_OK) {
+        ngx_http_referral_recovered(NGX_HTTP_REFERRAL_FLUSH);
         ngx_http_referral_notify();
         return;
     }
 
-    ngx_http_referral_failed(&committer.news.flush_failed, &err);
+    ngx_http_referral_failed(&committer.news.flush_failed, taken, &err,
+                             NGX_HTTP_REFERRAL_FLUSH);
 }
 
 
@@ -295,25 +344,29 @@ ngx_http_referral_deliver(unsigned n)
 
 /* One batch.  Returns whether there is more to apply now. */
 
+/* One batch.  Returns whether there is more to apply now. */
+
 static unsigned
 ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
 {
-    uint64_t          start;
+    uint64_t          start, taken;
     referral_rc_t     rc;
     referral_batch_t  batch;
     referral_error_t  err;
 
     start = ngx_http_referral_now();
+    taken = ngx_http_referral_taken(intake);
 
     rc = referral_intake_apply(intake, sync, committer.batch,
                                NGX_HTTP_REFERRAL_RESULTS, &batch, &err);
 
     if (rc != REFERRAL_OK) {
-        ngx_http_referral_failed(&committer.news.apply_failed, &err);
+        ngx_http_referral_failed(&committer.news.apply_failed, taken, &err,
+                                 NGX_HTTP_REFERRAL_APPLY);
         return 0;
     }
 
-    ngx_http_referral_recovered();
+    ngx_http_referral_recovered(NGX_HTTP_REFERRAL_APPLY);
     ngx_http_referral_deliver(batch.results);
 
     if (batch.records != 0) {
@@ -328,7 +381,7 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
     if (batch.refused != 0) {
         ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_REFUSED,
                                    batch.refused);
-        ngx_http_referral_report(&err, 1);
+        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_APPLY, 1);
     }
 
     return batch.more;
@@ -347,10 +400,14 @@ ngx_http_referral_maintain(void)
     ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECOVERED, records);
 
     if (rc != REFERRAL_OK) {
-        ngx_http_referral_report(&err, 0);
+        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 0);
+        return;
+    }
 
-    } else if (err.text[0] != '\0') {
-        ngx_http_referral_report(&err, 1);
+    ngx_http_referral_recovered(NGX_HTTP_REFERRAL_KEEP);
+
+    if (err.text[0] != '\0') {
+        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 1);
     }
 }
 
@@ -378,6 +435,12 @@ ngx_http_referral_sleep_until(uint64_t ms)
 }
 
 
+/*
+ * Waits, under the mutex, until there is something to do.  With an empty ring
+ * the thread sleeps until a record wakes it; otherwise records gather until
+ * the interval is over, and nobody has to be woken for them.
+ */
+
 static void
 ngx_http_referral_idle(referral_intake_t *intake)
 {
@@ -392,6 +455,7 @@ ngx_http_referral_idle(referral_intake_t *intake)
         }
 
         atomic_store(&committer.sleeping, 1);
+        atomic_thread_fence(memory_order_seq_cst);
 
         if (ngx_http_referral_unapplied(intake)) {
             atomic_store(&committer.sleeping, 0);
@@ -413,6 +477,8 @@ ngx_http_referral_idle(referral_intake_t *intake)
     }
 }
 
+
+/* A turn of the committer.  Returns 0 when it has to end. */
 
 /* A turn of the committer.  Returns 0 when it has to end. */
 
@@ -440,10 +506,14 @@ ngx_http_referral_turn(referral_intake_t *intake)
 
     now = ngx_http_referral_now();
 
+    if (!stop && now >= committer.next_maintain) {
+        committer.next_maintain = now + NGX_HTTP_REFERRAL_MAINTAIN;
+        ngx_http_referral_maintain();
+    }
+
     if (stop || apply
         || (now >= committer.next_apply && ngx_http_referral_unapplied(intake)))
     {
-
         /* between two batches those who wait for the log are served */
 
         if (ngx_http_referral_apply(intake, stop)) {
@@ -453,12 +523,8 @@ ngx_http_referral_turn(referral_intake_t *intake)
             return 1;
         }
 
-        committer.next_apply = ngx_http_referral_now() + committer.conf->interval;
-    }
-
-    if (!stop && now >= committer.next_maintain) {
-        committer.next_maintain = now + NGX_HTTP_REFERRAL_MAINTAIN;
-        ngx_http_referral_maintain();
+        committer.next_apply = ngx_http_referral_now()
+                               + committer.conf->interval;
     }
 
     return !stop;

@@ -253,7 +253,9 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    if (ctx->entered) {
+    /* the error page of a request that was denied, or that has ended */
+
+    if (ctx->entered || r->error_page || r->err_status != 0) {
         ctx->link_state = NGX_HTTP_REFERRAL_LINK_DONE;
     }
 
@@ -400,6 +402,11 @@ ngx_http_referral_drop_out(ngx_http_request_t *r,
             if (caching && (ngx_http_referral_named(&h[i].key, "cache-control",
                                                     0)
                             || ngx_http_referral_named(&h[i].key, "expires",
+                                                       0)
+                            || ngx_http_referral_named(&h[i].key,
+                                                       "cdn-cache-control", 0)
+                            || ngx_http_referral_named(&h[i].key,
+                                                       "surrogate-control",
                                                        0)))
             {
                 h[i].hash = 0;

@@ -240,7 +240,7 @@ ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     ngx_int_t            rc;
     ngx_str_t            token;
     referral_touch_t     touch;
-    referral_touches_t   touches, *old;
+    referral_touches_t  *touches, *old;
 
     if (!ctx->consent
         || (hit->class != REFERRAL_CLASS_HUMAN
@@ -250,21 +250,26 @@ ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
         return NGX_OK;
     }
 
-    old = (ctx->cookie == REFERRAL_COOKIE_VALID) ? &ctx->touches : NULL;
+    old = (ctx->cookie == REFERRAL_COOKIE_VALID) ? ctx->touches : NULL;
 
     hit->repeat = old != NULL && (ngx_http_referral_repeat(hit, &old->first)
                                   || ngx_http_referral_repeat(hit, &old->last));
+
+    touches = ngx_palloc(r->pool, sizeof(referral_touches_t));
+    if (touches == NULL) {
+        return NGX_ERROR;
+    }
 
     ngx_http_referral_touch(hit, &touch);
 
     if (!referral_touch_decide(old, &touch, hit->program->attribution,
                                ngx_time(), hit->program->window,
-                               hit->own_site, &touches))
+                               hit->own_site, touches))
     {
         return NGX_OK;
     }
 
-    rc = ngx_http_referral_set_cookie(r, hit->program, &touches, &token,
+    rc = ngx_http_referral_set_cookie(r, hit->program, touches, &token,
                                       &ctx->set_cookie);
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;

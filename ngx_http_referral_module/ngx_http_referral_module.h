@@ -144,7 +144,9 @@ typedef enum {
 
 typedef struct {
     ngx_http_referral_program_t *program;       /* the cookie was read for */
-    referral_touches_t           touches;       /* with VALID and EXPIRED */
+    referral_touches_t          *touches;       /* with VALID; headers point
+                                                   into them: replaced, but
+                                                   never changed */
     ngx_str_t                    token;         /* the value, with VALID */
     referral_cookie_status_t     cookie;
     ngx_http_referral_loc_conf_t  *conf;        /* consent was asked for by */

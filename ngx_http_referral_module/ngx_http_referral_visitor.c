@@ -161,15 +161,19 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     }
 
     ctx->conf = conf;
-    ctx->consent = program->gpc_ignore || !ngx_http_referral_gpc(r);
+    ctx->consent = 0;
 
-    if (conf->consent == NULL || !ctx->consent) {
+    if (!program->gpc_ignore && ngx_http_referral_gpc(r)) {
         return;
     }
 
-    ctx->consent = ngx_http_complex_value(r, conf->consent, &value) == NGX_OK
-                   && value.len != 0
-                   && !(value.len == 1 && value.data[0] == '0');
+    /* while the string is made, a variable of ours in it finds no consent */
+
+    ctx->consent = conf->consent == NULL
+                   || (ngx_http_complex_value(r, conf->consent, &value)
+                       == NGX_OK
+                       && value.len != 0
+                       && !(value.len == 1 && value.data[0] == '0'));
 }
 
 
@@ -241,8 +245,13 @@ ngx_http_referral_read_cookie(ngx_http_request_t *r,
                                      &touches);
 
             if (status == REFERRAL_COOKIE_VALID) {
+                ctx->touches = ngx_palloc(r->pool, sizeof(touches));
+                if (ctx->touches == NULL) {
+                    return;
+                }
+
+                *ctx->touches = touches;
                 ctx->cookie = status;
-                ctx->touches = touches;
                 ctx->token.len = value.len;
                 ctx->token.data = (u_char *) value.data;
                 return;
@@ -280,7 +289,7 @@ ngx_http_referral_credited(ngx_http_request_t *r)
         return NULL;
     }
 
-    return &ctx->touches;
+    return ctx->touches;
 }
 
 

@@ -106,6 +106,13 @@ ngx_http_referral_take(referral_record_t *record,
 
     intake = ngx_http_referral_committer_intake();
 
+    /* the number of the program was asked for before the store was open */
+
+    if (record->type == REFERRAL_RECORD_CLICK && record->u.click.program == 0)
+    {
+        intake = NULL;
+    }
+
     rc = (intake != NULL) ? referral_intake_put(intake, record, seq)
                           : REFERRAL_BUSY;
 

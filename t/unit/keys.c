@@ -33,8 +33,8 @@ typedef struct {
 
 
 static const refusal_t  refusals[] = {
-    { "empty file", "", 0, "there is no key in it" },
-    { "only comments", "# k1:" K1 "\n\n  \n", 0, "there is no key in it" },
+    { "empty file", "", 0, "there is no key" },
+    { "only comments", "# k1:" K1 "\n\n  \n", 0, "there is no key" },
     { "no colon", "k1 " K1, 1, "the line is not \"kid:base64\"" },
     { "no kid", ":" K1, 1, "the kid is not 1 to 8 characters long" },
     { "kid of 9", "k12345678:" K1, 1,

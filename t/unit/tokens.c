@@ -29,9 +29,9 @@ typedef struct {
 
 
 static const refusal_t  refusals[] = {
-    { "empty file", "", 0, "there is no token in it" },
+    { "empty file", "", 0, "there is no token" },
     { "only comments", "# shop read " ABC "\n\n \t\n", 0,
-      "there is no token in it" },
+      "there is no token" },
     { "no hash", "shop read\n", 1, "the line is not \"name scope hash\"" },
     { "name only", "# c\nshop", 2, "the line is not \"name scope hash\"" },
     { "a fourth word", "shop read " ABC " x", 1,
