@@ -18,22 +18,11 @@
 #define NGX_HTTP_REFERRAL_MAINTAIN   5000   /* ms between housekeeping */
 #define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
 #define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
-#define NGX_HTTP_REFERRAL_REMIND     10000  /* ms between equal log lines */
-
-
-/* What it does, and what an error is of. */
-
-typedef enum {
-    NGX_HTTP_REFERRAL_APPLY = 0,            /* opening is for that, too */
-    NGX_HTTP_REFERRAL_FLUSH,
-    NGX_HTTP_REFERRAL_KEEP
-} ngx_http_referral_work_e;
 
 
 typedef struct {
     ngx_http_referral_main_conf_t  *conf;
     uint32_t                       *programs;
-    int                             fd;
 
     pthread_t                       thread;
     pthread_mutex_t                 mutex;
@@ -45,126 +34,21 @@ typedef struct {
     referral_store_t               *store;
 
     _Atomic unsigned                sleeping;
-    _Atomic unsigned                notified;
 
     /* under the mutex */
     unsigned                        tried;
     unsigned                        stop;
     unsigned                        want_flush;
     unsigned                        want_apply;
-    size_t                          max_results;
-    ngx_http_referral_work_e        failing;        /* with news.error */
-    ngx_http_referral_news_t        news;
 
     /* the thread's own */
     uint64_t                        next_apply;     /* ms, monotonic */
     uint64_t                        next_maintain;
-    uint64_t                        reminded;
     referral_result_t               batch[NGX_HTTP_REFERRAL_RESULTS];
 } ngx_http_referral_committer_t;
 
 
 static ngx_http_referral_committer_t  committer;
-
-
-static uint64_t
-ngx_http_referral_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
-
-
-static int64_t
-ngx_http_referral_wall(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-
-static void
-ngx_http_referral_notify(void)
-{
-    uint64_t  one = 1;
-
-    if (atomic_exchange(&committer.notified, 1) == 0) {
-        (void) !write(committer.fd, &one, sizeof(one));
-    }
-}
-
-
-/*
- * Remembers what is wrong, and with what.  The event loop logs it when it is
- * new, and again from time to time.  A warning does not hide an error.
- */
-
-static void
-ngx_http_referral_report(const referral_error_t *err,
-    ngx_http_referral_work_e work, unsigned warning)
-{
-    uint64_t                   now;
-    ngx_http_referral_news_t  *news;
-
-    now = ngx_http_referral_now();
-    news = &committer.news;
-
-    pthread_mutex_lock(&committer.mutex);
-
-    if (!warning || news->warning || news->error.text[0] == '\0') {
-
-        if (strcmp(news->error.text, err->text) != 0
-            || now - committer.reminded >= NGX_HTTP_REFERRAL_REMIND)
-        {
-            news->error_new = 1;
-            committer.reminded = now;
-        }
-
-        news->error = *err;
-        news->warning = warning;
-        committer.failing = work;
-    }
-
-    pthread_mutex_unlock(&committer.mutex);
-
-    ngx_http_referral_notify();
-}
-
-
-/* This kind of work succeeds: an error it had before is over. */
-
-static void
-ngx_http_referral_recovered(ngx_http_referral_work_e work)
-{
-    unsigned  over;
-
-    pthread_mutex_lock(&committer.mutex);
-
-    over = (committer.news.error.text[0] != '\0' && !committer.news.warning
-            && committer.failing == work);
-
-    if (over) {
-        committer.news.error.text[0] = '\0';
-        committer.news.error.rc = REFERRAL_OK;
-        committer.news.error_new = 1;
-    }
-
-    if (work == NGX_HTTP_REFERRAL_APPLY) {
-        committer.news.last_commit = ngx_http_referral_wall();
-    }
-
-    pthread_mutex_unlock(&committer.mutex);
-
-    if (over) {
-        ngx_http_referral_notify();
-    }
-}
 
 
 static referral_rc_t
@@ -182,7 +66,8 @@ ngx_http_referral_open_programs(referral_error_t *err)
 
         rc = referral_store_program(committer.store,
                                     ngx_http_referral_str(program[i]->name),
-                                    &case_sensitive, &committer.programs[i], err);
+                                    &case_sensitive, &committer.programs[i],
+                                    err);
         if (rc != REFERRAL_OK) {
             return rc;
         }
@@ -271,19 +156,6 @@ ngx_http_referral_taken(referral_intake_t *intake)
 
 
 static void
-ngx_http_referral_failed(uint64_t *failed, uint64_t seq,
-    const referral_error_t *err, ngx_http_referral_work_e work)
-{
-    pthread_mutex_lock(&committer.mutex);
-    *failed = seq;
-    pthread_mutex_unlock(&committer.mutex);
-
-    ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMIT_ERRORS, 1);
-    ngx_http_referral_report(err, work, 0);
-}
-
-
-static void
 ngx_http_referral_flush(referral_intake_t *intake)
 {
     uint64_t          seq, taken;
@@ -297,52 +169,9 @@ ngx_http_referral_flush(referral_intake_t *intake)
         return;
     }
 
-    ngx_http_referral_failed(&committer.news.flush_failed, taken, &err,
-                             NGX_HTTP_REFERRAL_FLUSH);
+    ngx_http_referral_failed(NGX_HTTP_REFERRAL_FLUSH, taken, &err);
 }
 
-
-/* Hands the results of a batch to the event loop. */
-
-static void
-ngx_http_referral_deliver(unsigned n)
-{
-    size_t              max;
-    referral_result_t  *results;
-
-    if (n == 0) {
-        return;
-    }
-
-    pthread_mutex_lock(&committer.mutex);
-
-    if (committer.news.nresults + n > committer.max_results) {
-        max = 2 * (committer.news.nresults + n);
-        results = realloc(committer.news.results, max * sizeof(referral_result_t));
-
-        if (results == NULL) {
-
-            /* the waiters run into their deadline */
-
-            pthread_mutex_unlock(&committer.mutex);
-            return;
-        }
-
-        committer.news.results = results;
-        committer.max_results = max;
-    }
-
-    ngx_memcpy(committer.news.results + committer.news.nresults, committer.batch,
-               n * sizeof(referral_result_t));
-    committer.news.nresults += n;
-
-    pthread_mutex_unlock(&committer.mutex);
-
-    ngx_http_referral_notify();
-}
-
-
-/* One batch.  Returns whether there is more to apply now. */
 
 /* One batch.  Returns whether there is more to apply now. */
 
@@ -361,13 +190,12 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
                                NGX_HTTP_REFERRAL_RESULTS, &batch, &err);
 
     if (rc != REFERRAL_OK) {
-        ngx_http_referral_failed(&committer.news.apply_failed, taken, &err,
-                                 NGX_HTTP_REFERRAL_APPLY);
+        ngx_http_referral_failed(NGX_HTTP_REFERRAL_APPLY, taken, &err);
         return 0;
     }
 
     ngx_http_referral_recovered(NGX_HTTP_REFERRAL_APPLY);
-    ngx_http_referral_deliver(batch.results);
+    ngx_http_referral_deliver(committer.batch, batch.results);
 
     if (batch.records != 0) {
         ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMITS, 1);
@@ -473,12 +301,11 @@ ngx_http_referral_idle(referral_intake_t *intake)
 
         /* records gather for an interval from the first one on */
 
-        committer.next_apply = ngx_http_referral_now() + committer.conf->interval;
+        committer.next_apply = ngx_http_referral_now()
+                               + committer.conf->interval;
     }
 }
 
-
-/* A turn of the committer.  Returns 0 when it has to end. */
 
 /* A turn of the committer.  Returns 0 when it has to end. */
 
@@ -611,38 +438,6 @@ ngx_http_referral_committer_sleeps(void)
 }
 
 
-void
-ngx_http_referral_committer_news(ngx_http_referral_news_t *news)
-{
-    atomic_store(&committer.notified, 0);
-
-    pthread_mutex_lock(&committer.mutex);
-
-    *news = committer.news;
-
-    committer.news.results = NULL;
-    committer.news.nresults = 0;
-    committer.max_results = 0;
-    committer.news.flush_failed = 0;
-    committer.news.apply_failed = 0;
-    committer.news.error_new = 0;
-
-    pthread_mutex_unlock(&committer.mutex);
-}
-
-
-void
-ngx_http_referral_committer_state(ngx_http_referral_news_t *news)
-{
-    pthread_mutex_lock(&committer.mutex);
-    *news = committer.news;
-    pthread_mutex_unlock(&committer.mutex);
-
-    news->results = NULL;
-    news->nresults = 0;
-}
-
-
 static void
 ngx_http_referral_await_store(void)
 {
@@ -669,7 +464,7 @@ ngx_http_referral_await_store(void)
 
 ngx_int_t
 ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
-    uint32_t *programs, int fd, ngx_log_t *log)
+    uint32_t *programs, ngx_log_t *log)
 {
     int                 rc;
     sigset_t            all, old;
@@ -677,7 +472,6 @@ ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
 
     committer.conf = conf;
     committer.programs = programs;
-    committer.fd = fd;
     committer.next_maintain = ngx_http_referral_now()
                               + NGX_HTTP_REFERRAL_MAINTAIN;
 

@@ -19,18 +19,17 @@
 #define NGX_HTTP_REFERRAL_COMMITTER_H
 
 #include "ngx_http_referral_module.h"
+#include "ngx_http_referral_news.h"
 
 
 /*
  * Starts the thread, and waits until it has tried to open the store, for
  * NGX_HTTP_REFERRAL_START at most: a worker that served before would not know
- * one code from another.  programs gets the store's numbers; fd is an
- * eventfd, written when there is news.
+ * one code from another.  programs gets the store's numbers.
  */
 
 ngx_int_t ngx_http_referral_committer_start(
-    ngx_http_referral_main_conf_t *conf, uint32_t *programs, int fd,
-    ngx_log_t *log);
+    ngx_http_referral_main_conf_t *conf, uint32_t *programs, ngx_log_t *log);
 
 /* Applies what the ring holds, ends the thread, gives the slot back. */
 
@@ -48,26 +47,6 @@ void ngx_http_referral_committer_wake(ngx_http_referral_need_e need);
 /* Whether it sleeps until it is woken; to be asked after a record is taken. */
 
 ngx_uint_t ngx_http_referral_committer_sleeps(void);
-
-
-/* What has happened since the last call.  The caller frees results. */
-
-typedef struct {
-    referral_result_t           *results;
-    size_t                       nresults;
-    uint64_t                     flush_failed;  /* up to this sequence; 0 */
-    uint64_t                     apply_failed;
-    unsigned                     error_new;     /* log it */
-    unsigned                     warning;
-    int64_t                      last_commit;   /* ms since 1970, 0: none */
-    referral_error_t             error;         /* text empty: none */
-} ngx_http_referral_news_t;
-
-void ngx_http_referral_committer_news(ngx_http_referral_news_t *news);
-
-/* The same, but nothing is taken away: for health. */
-
-void ngx_http_referral_committer_state(ngx_http_referral_news_t *news);
 
 
 #endif /* NGX_HTTP_REFERRAL_COMMITTER_H */

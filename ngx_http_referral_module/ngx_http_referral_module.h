@@ -16,8 +16,10 @@
  *   ngx_http_referral_headers.c   X-Referral-* to the storefront, and the
  *                                 filter on the way back
  *   ngx_http_referral_vars.c      $referral_*
- *   ngx_http_referral_worker.c    the only file with threads and timers
- *   ngx_http_referral_compat.h    the only file with nginx versions
+ *   ngx_http_referral_worker.c    those who wait for the disk; the timers
+ *   ngx_http_referral_committer.c the thread
+ *   ngx_http_referral_news.c      the mailbox between the two
+ *   ngx_http_referral_shared.c    salts, ids and statistics of all workers
  */
 
 #ifndef NGX_HTTP_REFERRAL_MODULE_H

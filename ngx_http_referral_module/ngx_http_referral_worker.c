@@ -79,7 +79,7 @@ ngx_http_referral_lost(referral_rc_t rc)
         return;
     }
 
-    ngx_http_referral_committer_state(&news);
+    ngx_http_referral_news_look(&news);
 
     if (news.error.text[0] != '\0' && !news.warning) {
         ngx_http_referral_say(news.error.text, NGX_LOG_CRIT);
@@ -331,7 +331,7 @@ ngx_http_referral_event_handler(ngx_event_t *ev)
 
     (void) !read(worker.connection->fd, &count, sizeof(count));
 
-    ngx_http_referral_committer_news(&news);
+    ngx_http_referral_news_collect(&news);
 
     if (news.error_new) {
         ngx_http_referral_log_error(&news);
@@ -398,7 +398,7 @@ ngx_http_referral_health(ngx_http_referral_health_t *health)
         return;
     }
 
-    ngx_http_referral_committer_state(&news);
+    ngx_http_referral_news_look(&news);
 
     intake = ngx_http_referral_committer_intake();
 
@@ -441,6 +441,7 @@ ngx_http_referral_listen(ngx_cycle_t *cycle)
     c->read->log = cycle->log;
 
     worker.connection = c;
+    ngx_http_referral_news_init(fd);
 
     return ngx_add_event(c->read, NGX_READ_EVENT, 0);
 }
@@ -474,7 +475,6 @@ ngx_http_referral_worker_init(ngx_cycle_t *cycle)
     if (worker.programs == NULL
         || ngx_http_referral_listen(cycle) != NGX_OK
         || ngx_http_referral_committer_start(rmcf, worker.programs,
-                                             worker.connection->fd,
                                              cycle->log)
            != NGX_OK)
     {
@@ -502,7 +502,7 @@ ngx_http_referral_worker_exit(ngx_cycle_t *cycle)
     }
 
     ngx_http_referral_committer_stop();
-    ngx_http_referral_committer_news(&news);
+    ngx_http_referral_news_collect(&news);
     free(news.results);
 
     if (news.error_new) {
