@@ -373,6 +373,13 @@ void referral_snapshot_destroy(referral_snapshot_t *snap);
 
 uint64_t referral_snapshot_id(referral_snapshot_t *snap);
 
+/*
+ * The last transaction of any process, without a snapshot: what was read in a
+ * snapshot of that id is still so.  About 10 ns; any thread.
+ */
+
+uint64_t referral_store_last_id(referral_store_t *store);
+
 typedef struct {
     uint32_t                id;
     uint8_t                 kind;

@@ -107,6 +107,15 @@ referral_snapshot_id(referral_snapshot_t *snap)
 }
 
 
+uint64_t
+referral_store_last_id(referral_store_t *store)
+{
+    MDB_envinfo  info;
+
+    return (mdb_env_info(store->env, &info) == 0) ? info.me_last_txnid : 0;
+}
+
+
 /* Whether codes of a program are case-sensitive: 1 no, 2 yes. */
 
 static unsigned char

@@ -183,6 +183,17 @@ ngx_http_referral_read_end(referral_snapshot_t *snap)
 }
 
 
+uint64_t
+ngx_http_referral_last_id(void)
+{
+    referral_store_t  *store;
+
+    store = ngx_http_referral_committer_store();
+
+    return (store != NULL) ? referral_store_last_id(store) : 0;
+}
+
+
 uint32_t
 ngx_http_referral_program_id(ngx_uint_t index)
 {

@@ -39,6 +39,10 @@ void ngx_http_referral_zone_use(ngx_shm_zone_t *zone);
 referral_snapshot_t *ngx_http_referral_read(void);
 void ngx_http_referral_read_end(referral_snapshot_t *snap);
 
+/* The last transaction of the store, 0 while it cannot be read. */
+
+uint64_t ngx_http_referral_last_id(void);
+
 /* The store's number of the index-th program; valid while read() is not NULL. */
 
 uint32_t ngx_http_referral_program_id(ngx_uint_t index);
