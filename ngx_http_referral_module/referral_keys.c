@@ -4,9 +4,9 @@
 
 /*
  * The MACs are made of SHA256_Update() and _Final() on prepared states, as
- * RFC 2104 section 4 has it: an EVP_MAC does the same at three times the cost,
- * for it copies, frees and locks.  These calls are deprecated since OpenSSL
- * 3.0, not gone; the test vectors show that they agree with EVP_MAC.
+ * RFC 2104 section 4 has it: an EVP_MAC does the same at three times the effort
+ * around the hash, for it copies and frees.  These calls are deprecated since
+ * OpenSSL 3.0, not gone; the test vectors were made without them.
  */
 
 #define OPENSSL_SUPPRESS_DEPRECATED

@@ -2,7 +2,7 @@
  * Copyright (C) the ngx_http_referral_module authors
  *
  * SipHash-2-4 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012):
- * a hash that nobody can steer without the key.  OpenSSL has it too, at eight
+ * a hash that nobody can steer without the key.  OpenSSL has it too, at several
  * times the cost for inputs of this size.
  */
 
