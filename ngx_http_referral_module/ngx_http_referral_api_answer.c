@@ -7,8 +7,6 @@
 
 static ngx_int_t ngx_http_referral_api_headers(
     ngx_http_referral_api_ctx_t *api, ngx_uint_t status);
-static ngx_table_elt_t *ngx_http_referral_api_header(ngx_http_request_t *r,
-    const char *name, ngx_str_t value);
 static const char *ngx_http_referral_api_title(ngx_uint_t status);
 
 
@@ -142,8 +140,8 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
 
     for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         if (headers[i].present
-            && ngx_http_referral_api_header(r, headers[i].name,
-                                            headers[i].value)
+            && ngx_http_referral_push_out(r, headers[i].name,
+                                          &headers[i].value)
                == NULL)
         {
             return NGX_ERROR;
@@ -159,34 +157,12 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
 
     if (api->etag.len != 0) {
         ngx_str_set(&ctx->cache, "no-cache");
-        r->headers_out.etag = ngx_http_referral_api_header(r, "ETag",
-                                                           api->etag);
+        r->headers_out.etag = ngx_http_referral_push_out(r, "ETag",
+                                                         &api->etag);
         return (r->headers_out.etag != NULL) ? NGX_OK : NGX_ERROR;
     }
 
     return NGX_OK;
-}
-
-
-static ngx_table_elt_t *
-ngx_http_referral_api_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value = value;
-
-    return h;
 }
 
 

@@ -321,7 +321,7 @@ static ngx_int_t
 ngx_http_referral_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
-    ngx_str_t                      cookie;
+    ngx_str_t                      cookie, *cache;
     ngx_http_referral_ctx_t       *ctx;
     ngx_http_referral_loc_conf_t  *rlcf;
 
@@ -358,21 +358,21 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
     ngx_http_referral_drop_out(r, rlcf->program,
                                ctx->cache.len != 0 || cookie.len != 0);
 
-    if (rc == NGX_OK && cookie.len != 0) {
-        rc = ngx_http_referral_push_out(r, "Set-Cookie", &cookie);
+    cache = ctx->cache.len ? &ctx->cache : cookie.len ? &private : NULL;
+
+    if (rc != NGX_OK
+        || (cookie.len != 0
+            && ngx_http_referral_push_out(r, "Set-Cookie", &cookie) == NULL)
+        || (cache != NULL
+            && ngx_http_referral_push_out(r, "Cache-Control", cache) == NULL)
+        || (ctx->noindex
+            && ngx_http_referral_push_out(r, "X-Robots-Tag", &robots)
+               == NULL))
+    {
+        return NGX_ERROR;
     }
 
-    if (rc == NGX_OK && (ctx->cache.len != 0 || cookie.len != 0)) {
-        rc = ngx_http_referral_push_out(r, "Cache-Control",
-                                        ctx->cache.len ? &ctx->cache
-                                                       : &private);
-    }
-
-    if (rc == NGX_OK && ctx->noindex) {
-        rc = ngx_http_referral_push_out(r, "X-Robots-Tag", &robots);
-    }
-
-    return (rc == NGX_OK) ? ngx_http_next_header_filter(r) : NGX_ERROR;
+    return ngx_http_next_header_filter(r);
 }
 
 
@@ -461,15 +461,15 @@ ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name)
 }
 
 
-ngx_int_t
+ngx_table_elt_t *
 ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
+    const ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
@@ -478,5 +478,5 @@ ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
     h->key.data = (u_char *) name;
     h->value = *value;
 
-    return NGX_OK;
+    return h;
 }

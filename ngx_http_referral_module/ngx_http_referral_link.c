@@ -426,19 +426,18 @@ ngx_http_referral_answer(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx)
         return rc;
     }
 
-    rc = NGX_OK;
+    /* not headers_out.location: that one is made absolute by the Host */
 
-    if (ctx->location.len != 0) {
-        /* not headers_out.location: that one is made absolute by the Host */
-        rc = ngx_http_referral_push_out(r, "Location", &ctx->location);
-
-    } else if (ctx->status == NGX_HTTP_NO_CONTENT
-               || ctx->status == NGX_HTTP_NOT_ALLOWED)
+    if (ctx->location.len != 0
+        && ngx_http_referral_push_out(r, "Location", &ctx->location) == NULL)
     {
-        rc = ngx_http_referral_push_out(r, "Allow", &methods);
+        return NGX_ERROR;
     }
 
-    if (rc != NGX_OK) {
+    if ((ctx->status == NGX_HTTP_NO_CONTENT
+         || ctx->status == NGX_HTTP_NOT_ALLOWED)
+        && ngx_http_referral_push_out(r, "Allow", &methods) == NULL)
+    {
         return NGX_ERROR;
     }
 

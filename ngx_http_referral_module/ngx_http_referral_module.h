@@ -316,8 +316,8 @@ referral_str_t ngx_http_referral_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_referral_strip_handler(ngx_http_request_t *r); /* REWRITE */
 ngx_int_t ngx_http_referral_add_handler(ngx_http_request_t *r); /* PREACCESS */
 ngx_int_t ngx_http_referral_filter_init(ngx_conf_t *cf);
-ngx_int_t ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
+ngx_table_elt_t *ngx_http_referral_push_out(ngx_http_request_t *r,
+    const char *name, const ngx_str_t *value);
 
 
 /* ngx_http_referral_vars.c */
