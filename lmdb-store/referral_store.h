@@ -30,102 +30,8 @@
 #ifndef REFERRAL_STORE_H
 #define REFERRAL_STORE_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-
-#define REFERRAL_PROGRAM_MAX     24      /* bytes of a program name */
-#define REFERRAL_CODE_MAX        64      /* bytes of a code */
-#define REFERRAL_CHANNEL_MAX     16
-#define REFERRAL_LANDING_MAX     128     /* bytes of a landing kept in counters */
-#define REFERRAL_OWNER_MAX       128
-#define REFERRAL_NAME_MAX        128
-#define REFERRAL_URL_MAX         2048    /* bytes of a code's own landing */
-#define REFERRAL_CLICK_ID_SIZE   9       /* bytes; 12 characters of base64url */
-#define REFERRAL_DIM_MAX         1000    /* channels, landings per program;
-                                            further ones count as "other" */
-
-
-typedef struct {
-    size_t                  len;
-    const unsigned char    *data;
-} referral_str_t;
-
-
-/* Every call that can fail returns one of these. */
-
-typedef enum {
-    REFERRAL_OK = 0,
-    REFERRAL_NOT_FOUND,
-    REFERRAL_EXISTS,            /* a code that had to be new is not */
-    REFERRAL_GONE,              /* the code has ended; it is never given again */
-    REFERRAL_INVALID,           /* an argument or record breaks a rule */
-    REFERRAL_FULL,              /* ring, map or disk is full; try later */
-    REFERRAL_BUSY,              /* locked by another process; try later */
-    REFERRAL_CORRUPT,           /* the file is not what it should be */
-    REFERRAL_VERSION,           /* written by another schema or LMDB format */
-    REFERRAL_SYSTEM,            /* a system call failed */
-    REFERRAL_BROKEN             /* the disk failed in a commit: this process
-                                   must not write again before a restart */
-} referral_rc_t;
-
-/*
- * What went wrong, for a log line: text is one sentence without a full stop,
- * with the path and, in parentheses, the reason the system gave; sys is that
- * reason's errno, or 0.
- */
-
-typedef struct {
-    referral_rc_t           rc;
-    int                     sys;
-    char                    text[320];
-} referral_error_t;
-
-
-/*
- * Classes of a click, DESIGN.md section 2.  The numbers are on disk: append
- * only.
- */
-
-typedef enum {
-    REFERRAL_CLASS_HUMAN = 0,
-    REFERRAL_CLASS_CRAWLER,
-    REFERRAL_CLASS_PREVIEW,
-    REFERRAL_CLASS_PREFETCH,
-    REFERRAL_CLASS_SCANNER,
-    REFERRAL_CLASS_STUFFING,
-    REFERRAL_CLASS_PROBE,
-    REFERRAL_CLASS_SUSPECT,
-    REFERRAL_CLASS_SELF,
-    REFERRAL_CLASS_UNKNOWN,
-    REFERRAL_CLASS_INACTIVE,
-    REFERRAL_CLASSES
-} referral_class_t;
-
-/* Why a click got its class.  On disk: append only. */
-
-typedef enum {
-    REFERRAL_WHY_NAVIGATION = 0,    /* a person opened the link */
-    REFERRAL_WHY_METHOD,            /* HEAD, OPTIONS */
-    REFERRAL_WHY_SEC_PURPOSE,       /* Sec-Purpose, Purpose, X-Purpose, X-Moz */
-    REFERRAL_WHY_FETCH_DEST,        /* Sec-Fetch-Dest is not document */
-    REFERRAL_WHY_FETCH_MODE,        /* Sec-Fetch-Mode is not navigate */
-    REFERRAL_WHY_ACCEPT,            /* no text/html in Accept */
-    REFERRAL_WHY_NO_USER_AGENT,
-    REFERRAL_WHY_USER_AGENT,        /* the built-in list */
-    REFERRAL_WHY_BOTS_FILE,         /* the program's own list */
-    REFERRAL_WHY_MATCH_LIMIT,       /* the list could not decide in its budget */
-    REFERRAL_WHY_OWNER,             /* the code's owner followed it */
-    REFERRAL_WHY_NO_CODE,
-    REFERRAL_WHY_CODE_ENDED,
-    REFERRAL_WHY_CODE_PAUSED,
-    REFERRAL_WHYS
-} referral_why_t;
-
-/* Names as the API spells them ("human", "sec_purpose"); never NULL. */
-
-const char *referral_class_name(unsigned class);
-const char *referral_why_name(unsigned why);
+#include "referral_records.h"
+#include "referral_rules.h"
 
 
 /* ------------------------------------------------------------- opening -- */
@@ -142,6 +48,9 @@ typedef struct {
     uint64_t                intake_size;    /* bytes of one ring, 0 = 16 MiB */
     unsigned                durable;        /* make logs: _flush() is wanted */
     unsigned                readonly;       /* tools: nothing is written */
+    unsigned                guest;          /* tools: the store is not made, and
+                                               map and intake_path are those
+                                               that nginx has */
 } referral_options_t;
 
 /*
@@ -173,93 +82,40 @@ referral_rc_t referral_store_program(referral_store_t *store,
     referral_str_t name, unsigned *case_sensitive, uint32_t *id,
     referral_error_t *err);
 
+/* Its number when there is one, else NOT_FOUND. */
 
-/* ------------------------------------------------------------- records -- */
+referral_rc_t referral_program_get(referral_snapshot_t *snap,
+    referral_str_t name, uint32_t *id);
 
-typedef enum {
-    REFERRAL_RECORD_CLICK = 1,
-    REFERRAL_RECORD_CODE = 2,
-    REFERRAL_RECORD_PROGRAM = 3         /* written by the store itself */
-} referral_record_type_t;
+/*
+ * Makes the rules of a program what the configuration says, with a record of
+ * the journal when they are not so already.  Events of a program without
+ * rules are refused.  Committer only.
+ */
 
-#define REFERRAL_CLICK_OPEN      0x01   /* create the code when it is new */
-#define REFERRAL_CLICK_REPEAT    0x02   /* the cookie proves an earlier click
-                                           within the window: not unique */
-#define REFERRAL_CLICK_PARAM     0x04   /* came by ?ref=, not by a link */
+referral_rc_t referral_store_rules(referral_store_t *store, uint32_t program,
+    const referral_rules_t *rules, referral_error_t *err);
 
-typedef struct {
-    uint32_t                program;
-    uint32_t                code_id;    /* 0: unknown, or see code */
-    referral_str_t          code;       /* with code_id 0 and CLICK_OPEN, or a
-                                           class not UNKNOWN: resolved, and
-                                           with OPEN created, when applied */
-    uint8_t                 class;      /* referral_class_t */
-    uint8_t                 why;        /* referral_why_t */
-    uint8_t                 flags;
-    referral_str_t          channel;    /* may be empty */
-    referral_str_t          landing;    /* path sent to; may be empty */
-    unsigned char           click_id[REFERRAL_CLICK_ID_SIZE];  /* zeros: none */
-    uint64_t                visitor;    /* salted hash; 0: not to be counted
-                                           as unique */
-    uint64_t                visitor_before;  /* by the salt before; 0: none */
-    uint32_t                unique_window;   /* seconds, 0: each click counts */
-} referral_click_t;
+/*
+ * Approves what was on hold until now (ms); *next is when to call again, at
+ * the latest: 0 when nothing is on hold.  On disk when it returns.  Committer
+ * only.
+ */
 
-/* Fields a CODE record sets; the others keep their value. */
+referral_rc_t referral_store_tick(referral_store_t *store, int64_t now,
+    int64_t *next, referral_error_t *err);
 
-#define REFERRAL_SET_OWNER       0x01
-#define REFERRAL_SET_KIND        0x02
-#define REFERRAL_SET_NAME        0x04
-#define REFERRAL_SET_LANDING     0x08
-#define REFERRAL_SET_STATUS      0x10
-#define REFERRAL_CODE_NEW        0x40   /* REFERRAL_EXISTS when it is not new */
-#define REFERRAL_CODE_OLD        0x80   /* REFERRAL_NOT_FOUND when it is new */
 
-typedef enum {
-    REFERRAL_KIND_CUSTOMER = 0,
-    REFERRAL_KIND_PARTNER
-} referral_kind_t;
-
-typedef enum {
-    REFERRAL_STATUS_ACTIVE = 0,
-    REFERRAL_STATUS_PAUSED,
-    REFERRAL_STATUS_ENDED               /* a tombstone; there is no way back */
-} referral_status_t;
-
-typedef struct {
-    uint32_t                program;
-    referral_str_t          code;       /* as it shall be shown */
-    uint8_t                 set;        /* REFERRAL_SET_*, REFERRAL_CODE_* */
-    uint8_t                 kind;
-    uint8_t                 status;
-    referral_str_t          owner;
-    referral_str_t          name;       /* UTF-8, of the referrer */
-    referral_str_t          landing;
-} referral_code_change_t;
-
-typedef struct {
-    uint32_t                id;
-    uint8_t                 case_sensitive;
-    referral_str_t          name;
-} referral_program_t;
-
-typedef struct {
-    uint8_t                 type;       /* referral_record_type_t */
-    uint8_t                 reply;      /* a result is wanted */
-    int64_t                 time;       /* when it was taken, ms */
-    union {
-        referral_click_t        click;
-        referral_code_change_t  code;
-        referral_program_t      program;
-    } u;
-} referral_record_t;
+/* ------------------------------------------------------------- results -- */
 
 /* The outcome of one record that wanted a reply. */
 
 typedef struct {
     uint64_t                seq;        /* as given by referral_intake_put() */
     referral_rc_t           rc;
-    unsigned                created;    /* CODE: it was new */
+    unsigned                created;    /* CODE, EVENT, REFUND, DECISION: it
+                                           was new; with OK and 0, it was there
+                                           before and is the same */
 } referral_result_t;
 
 
@@ -468,6 +324,7 @@ typedef struct {
     uint8_t                 why;
     uint8_t                 flags;
     uint8_t                 unique;
+    unsigned char           id[REFERRAL_CLICK_ID_SIZE];
     referral_str_t          code;
     referral_str_t          channel;
     referral_str_t          landing;

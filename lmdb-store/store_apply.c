@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #endif
 
-#include "store_internal.h"
+#include "store_case.h"
 
 
 /* The next of a count kept in a cell of meta, from 1. */
@@ -47,14 +47,27 @@ store_journal(store_txn_t *t, const void *row, size_t size)
 }
 
 
-static void
+uint64_t
 store_journal_record(store_txn_t *t, const referral_record_t *record)
 {
     size_t         size;
     unsigned char  buf[STORE_RECORD_MAX];
 
     size = store_encode(record, buf);
-    (void) store_journal(t, buf, size);
+
+    return store_journal(t, buf, size);
+}
+
+
+uint64_t
+store_journal_next(store_txn_t *t)
+{
+    size_t    *size;
+    uint64_t  *value;
+
+    value = store_cell(t, STORE_META, "J", 1, sizeof(uint64_t), 0, &size);
+
+    return (value != NULL) ? *value + 1 : 0;
 }
 
 
@@ -259,25 +272,24 @@ store_new_code(store_txn_t *t, referral_code_t *code, referral_str_t name,
 }
 
 
-/* A code that came to be by a click, in a program with "codes open". */
-
-static uint32_t
-store_open_code(store_txn_t *t, const referral_click_t *click, int64_t time)
+uint32_t
+store_open_code(store_txn_t *t, uint32_t program, referral_str_t name,
+    int64_t time)
 {
     referral_code_t    code;
     referral_record_t  record;
 
     memset(&record, 0, sizeof(record));
 
-    store_new_code(t, &code, click->code, time);
-    store_put_code(t, click->program, &code);
+    store_new_code(t, &code, name, time);
+    store_put_code(t, program, &code);
 
     record.type = REFERRAL_RECORD_CODE;
     record.time = time;
-    record.u.code.program = click->program;
-    record.u.code.code = click->code;
+    record.u.code.program = program;
+    record.u.code.code = name;
 
-    store_journal_record(t, &record);
+    (void) store_journal_record(t, &record);
 
     return code.id;
 }
@@ -316,7 +328,7 @@ store_resolve(store_txn_t *t, referral_click_t *click, int64_t time)
     }
 
     if (click->flags & REFERRAL_CLICK_OPEN) {
-        click->code_id = store_open_code(t, click, time);
+        click->code_id = store_open_code(t, click->program, click->code, time);
         return;
     }
 
@@ -364,6 +376,7 @@ store_apply_click(store_txn_t *t, const referral_record_t *record)
     }
 
     store_count_click(t, &row);
+    store_score_click(t, &row);
 
     return result;
 }
@@ -506,7 +519,7 @@ store_apply_code(store_txn_t *t, const referral_record_t *record)
 
     store_change_owner(t, change->program, &old, &code);
     store_put_code(t, change->program, &code);
-    store_journal_record(t, record);
+    (void) store_journal_record(t, record);
 
     return result;
 }
@@ -531,7 +544,7 @@ store_apply_program(store_txn_t *t, const referral_record_t *record)
 
     store_put(t, STORE_PROG, program->name.data, program->name.len, &row,
               sizeof(row));
-    store_journal_record(t, record);
+    (void) store_journal_record(t, record);
 
     return result;
 }
@@ -552,6 +565,21 @@ store_apply(store_txn_t *t, const referral_record_t *record)
 
     case REFERRAL_RECORD_PROGRAM:
         return store_apply_program(t, record);
+
+    case REFERRAL_RECORD_EVENT:
+        return store_apply_event(t, record);
+
+    case REFERRAL_RECORD_REFUND:
+        return store_apply_refund(t, record);
+
+    case REFERRAL_RECORD_DECISION:
+        return store_apply_decision(t, record);
+
+    case REFERRAL_RECORD_RULES:
+        return store_apply_rules(t, record);
+
+    case REFERRAL_RECORD_TICK:
+        return store_apply_tick(t, record);
 
     default:
         memset(&result, 0, sizeof(result));

@@ -8,90 +8,12 @@
  *            window4 code$ channel$ landing$
  *   code:    program4 set1 kind1 status1 code$ owner$ name$ landing$
  *   program: program4 case1 name$
+ *   and those of store_codec_event.c
  *
  * A string ($) is length2 and its bytes.
  */
 
-#include "store_internal.h"
-
-
-typedef struct {
-    unsigned char        *p;
-    unsigned char        *end;
-    unsigned              bad;
-} store_writer_t;
-
-typedef struct {
-    const unsigned char  *p;
-    const unsigned char  *end;
-    unsigned              bad;
-} store_reader_t;
-
-
-static void
-store_write(store_writer_t *w, const void *data, size_t len)
-{
-    if (w->bad || (size_t) (w->end - w->p) < len) {
-        w->bad = 1;
-        return;
-    }
-
-    memcpy(w->p, data, len);
-    w->p += len;
-}
-
-
-static void
-store_write_str(store_writer_t *w, referral_str_t s, size_t max)
-{
-    uint16_t  len;
-
-    if (s.len > max) {
-        w->bad = 1;
-        return;
-    }
-
-    len = (uint16_t) s.len;
-    store_write(w, &len, sizeof(len));
-
-    if (len != 0) {
-        store_write(w, s.data, len);
-    }
-}
-
-
-static void
-store_read(store_reader_t *r, void *data, size_t len)
-{
-    if (r->bad || (size_t) (r->end - r->p) < len) {
-        r->bad = 1;
-        memset(data, 0, len);
-        return;
-    }
-
-    memcpy(data, r->p, len);
-    r->p += len;
-}
-
-
-static void
-store_read_str(store_reader_t *r, referral_str_t *s, size_t max)
-{
-    uint16_t  len;
-
-    store_read(r, &len, sizeof(len));
-
-    if (r->bad || len > max || (size_t) (r->end - r->p) < len) {
-        r->bad = 1;
-        s->len = 0;
-        s->data = NULL;
-        return;
-    }
-
-    s->len = len;
-    s->data = r->p;
-    r->p += len;
-}
+#include "store_bytes.h"
 
 
 static unsigned
@@ -234,7 +156,7 @@ store_encode(const referral_record_t *record, unsigned char *buf)
         break;
 
     default:
-        return 0;
+        store_encode_event(&w, record);
     }
 
     return w.bad ? 0 : (size_t) (w.p - buf);
@@ -269,7 +191,7 @@ store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
         break;
 
     default:
-        return -1;
+        store_decode_event(&r, record);
     }
 
     return (r.bad || r.p != r.end) ? -1 : 0;

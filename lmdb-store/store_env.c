@@ -34,7 +34,9 @@ static referral_store_t  *store_opened;
 
 static const char  *store_names[STORE_DBS] = {
     "meta", "prog", "code", "cid", "own", "dim", "hot", "hist", "prg",
-    "jrnl", "clk", "uq0", "uq1", "uq2"
+    "jrnl", "clk", "uq0", "uq1", "uq2", "rule", "nam", "ord", "hld", "rfd",
+    "cus", "rwd", "rwc", "rws", "cnt", "due", "scr", "pts", "ldr", "evt",
+    "amt", "acc"
 };
 
 static const struct {
@@ -166,9 +168,9 @@ store_try_open(const referral_options_t *opts, MDB_env **env)
 
     flags = MDB_NOTLS|MDB_NOMETASYNC|(opts->readonly ? MDB_RDONLY : 0);
 
-    /* a reader that names no size takes the one that the writers had */
+    /* a tool that names no size takes the one that nginx has */
 
-    if (opts->map_size != 0 || !opts->readonly) {
+    if (opts->map_size != 0 || !(opts->readonly || opts->guest)) {
         size = opts->map_size ? opts->map_size : STORE_MAP_SIZE;
         rc = mdb_env_set_mapsize(*env, size & ~(uint64_t) 4095);
     }
@@ -278,9 +280,9 @@ store_read_head(store_txn_t *t, referral_error_t *err)
 
     memcpy(head, v.mv_data, sizeof(store_head_t));
 
-    if (head->schema != STORE_SCHEMA) {
+    if (head->schema == 0 || head->schema > STORE_SCHEMA) {
         store_error(err, REFERRAL_VERSION, 0, "\"%s\" has schema %u, this "
-                    "module reads schema %u", t->store->path,
+                    "module reads schemas 1 to %u", t->store->path,
                     (unsigned) head->schema, STORE_SCHEMA);
         return REFERRAL_VERSION;
     }
@@ -331,8 +333,37 @@ store_is_new(store_txn_t *t)
 
 
 /*
+ * Schema 1 knew clicks and codes only, in the form they still have: what it
+ * lacks is made, and then the head says so.
+ */
+
+static referral_rc_t
+store_open_old(store_txn_t *t, unsigned create, referral_error_t *err)
+{
+    store_head_t  *head;
+
+    head = &t->store->head;
+
+    if (!create) {
+        store_error(err, REFERRAL_NOT_FOUND, 0, "\"%s\" has schema %u, which "
+                    "nginx brings to %u when it starts", t->store->path,
+                    (unsigned) head->schema, STORE_SCHEMA);
+        return REFERRAL_NOT_FOUND;
+    }
+
+    head->schema = STORE_SCHEMA;
+
+    store_open_dbis(t, MDB_CREATE);
+    store_put(t, STORE_META, "V", 1, head, sizeof(store_head_t));
+
+    return REFERRAL_OK;
+}
+
+
+/*
  * Opens the databases in a transaction, which it ends: NOT_FOUND from a read
- * transaction when there are none; in a write transaction they are made then.
+ * transaction when there are none, or old ones; in a write transaction they
+ * are made then.
  */
 
 static referral_rc_t
@@ -355,7 +386,13 @@ store_open_in(store_txn_t *t, unsigned create, referral_error_t *err)
 
     } else if (t->rc == 0) {
         rc = store_read_head(t, err);
-        store_open_dbis(t, 0);
+
+        if (rc == REFERRAL_OK && t->store->head.schema != STORE_SCHEMA) {
+            rc = store_open_old(t, create, err);
+
+        } else {
+            store_open_dbis(t, 0);
+        }
     }
 
     if (rc != REFERRAL_OK) {
@@ -369,14 +406,15 @@ store_open_in(store_txn_t *t, unsigned create, referral_error_t *err)
         return store_failed(t, err);
     }
 
-    return new ? store_sync(t->store, err) : REFERRAL_OK;
+    return create ? store_sync(t->store, err) : REFERRAL_OK;
 }
 
 
 /* A store that is there is opened without a write. */
 
 static referral_rc_t
-store_open_schema(referral_store_t *store, referral_error_t *err)
+store_open_schema(referral_store_t *store, unsigned guest,
+    referral_error_t *err)
 {
     store_txn_t    t;
     referral_rc_t  rc;
@@ -387,7 +425,7 @@ store_open_schema(referral_store_t *store, referral_error_t *err)
 
     rc = store_open_in(&t, 0, err);
 
-    if (rc != REFERRAL_NOT_FOUND || store->readonly) {
+    if (rc != REFERRAL_NOT_FOUND || store->readonly || guest) {
         return rc;
     }
 
@@ -460,7 +498,11 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
     rc = store_check_length(store->env, store->path, err);
 
     if (rc == REFERRAL_OK) {
-        rc = store_open_schema(store, err);
+        rc = store_open_schema(store, opts->guest, err);
+    }
+
+    if (rc == REFERRAL_OK && opts->guest) {
+        rc = store_recall_intake(store, err);
     }
 
     if (rc != REFERRAL_OK) {

@@ -6,8 +6,9 @@
  *   store_env.c      opening, the schema
  *   store_program.c  programs
  *   store_txn.c      transactions with a latched error, rows
+ *   store_walk.c     rows side by side
  *   store_cells.c    the counters of a batch
- *   store_codec.c    records as bytes
+ *   store_codec.c    records as bytes; store_codec_event.c those of events
  *   store_ring.c     one slot: its lock, ring and log as files
  *   store_intake.c   taking, flushing and applying records of a slot
  *   store_batch.c    a batch of frames in one transaction
@@ -16,6 +17,24 @@
  *   store_count.c    counters of clicks: adding
  *   store_sums.c     counters of clicks: reading
  *   store_read.c     snapshots, codes, clicks
+ *   store_direct.c   records that come from no intake
+ *   store_rules.c    rules in force, numbers of their names
+ *   store_attribute.c  which code an event is credited to
+ *   store_event.c    what an event does
+ *   store_refund.c   what a refund does
+ *   store_credit.c   points and rewards, given and taken back
+ *   store_reward.c   a reward and its states
+ *   store_every.c    rewards for every N-th event
+ *   store_note.c     what followed, for readers of the journal
+ *   store_decide.c   decisions, and holds that passed
+ *   store_score.c    points of a code, leaderboards
+ *   store_tally.c    counters of events, of amounts, of what is to be paid
+ *   store_order.c    rows of orders and rewards
+ *   store_ledger.c   reading conversions and refunds
+ *   store_payout.c   reading rewards, scores, accounts
+ *   store_sheet.c    reading counters of events and leaderboards
+ *   store_journal.c  reading the journal
+ *   store_replay.c   the journal applied once more
  *   store_verify.c   the recount
  *
  * Databases.  Parts of keys are big-endian, so that they sort; values are
@@ -26,6 +45,7 @@
  *         "C"                        u64 last code id, all programs
  *         "N"                        u32 last program id
  *         "P" slot2                  store_position_t
+ *         "I"                        directory of the rings
  *         "U" generation1            u32 day whose visitors it holds
  *   prog  name                       store_program_row_t
  *   code  prog4 folded code          store_code_t, then its strings
@@ -41,6 +61,37 @@
  *   jrnl  seq8                       store_click_row_t, or a coded record
  *   clk   click id                   u64 place in the journal
  *   uq0-2 hash8                      u32 seconds of the last unique click
+ *   rule  prog4                      u16 ids of events, rewards, contests in
+ *                                    their order, then the encoded rules
+ *   nam   prog4 kind1 name           u16 id of an event, reward or contest
+ *         prog4 kind1|0x80 id2       name
+ *         prog4 kind1                u16 last id
+ *   ord   prog4 order id             store_order_t, then as its lengths say:
+ *                                    rewards u64, rules counted in u16,
+ *                                    contests u16, channel, customer
+ *   hld   prog4 seq8                 order id: held events
+ *   rfd   prog4 order id 0 refund id store_refund_t, then the reason
+ *   cus   prog4 event2 customer      order id that holds the place (once)
+ *         prog4 0 0 customer         store_binding_t
+ *   rwd   prog4 id8                  store_reward_t, then value, customer,
+ *                                    order id, reason
+ *   rwc   prog4 code4 id8            rule2 state1 to1
+ *   rws   prog4 state1 id8           code4 to1
+ *   cnt   "N" prog4 rule2 code4      store_every_t
+ *         "L" prog4 rule2 period4 subject   u32 issued; the subject is code4,
+ *                                    or the customer of a friend
+ *   due   due8 prog4 kind1 id8       order id, or nothing for a reward; rows
+ *                                    of what was decided before stay until due
+ *   scr   prog4 code4                store_score_t
+ *   pts   prog4 period4 code4        i64 points, periods but all time
+ *   ldr   prog4 period4 ~points8 code4   (nothing); codes with points
+ *   evt   prog4 day4 code4 event2    store_tally_t; day 0: all time
+ *   amt   prog4 day4 code4 event2 currency2   store_sum_t
+ *   acc   prog4 code4 currency2      store_account_t
+ *
+ * In evt and amt code4 is UINT32_MAX for the program and 0 for events that
+ * are not attributed.  A period is 0 for all time, a month as year * 100 +
+ * month, or STORE_CONTEST | the id of a contest.
  *
  * A day is days since 1970 UTC.  An entry of a day is eight bytes: dim1
  * column1 id2 count4; only what is not zero has one.
@@ -56,7 +107,7 @@
 
 #include <lmdb.h>
 
-#include "referral_store.h"
+#include "referral_ledger.h"
 
 
 #if (MDB_VERSION_MAJOR != 0)
@@ -64,7 +115,7 @@
 #endif
 
 
-#define STORE_SCHEMA        1
+#define STORE_SCHEMA        2       /* 1 had no events, rewards, scores */
 #define STORE_MAGIC         "RFSTORE"
 #define STORE_MAX_SLOTS     1024
 #define STORE_MAX_PROGRAMS  1024
@@ -91,7 +142,7 @@
 
 #define STORE_UNIQUE_DAYS   3       /* generations of visitor sets */
 #define STORE_KEY_MAX       (4 + REFERRAL_OWNER_MAX + 1 + REFERRAL_CODE_MAX)
-#define STORE_RECORD_MAX    4096    /* bytes of a coded record */
+#define STORE_RECORD_MAX    (REFERRAL_RULES_SIZE + 64)  /* bytes, coded */
 #define STORE_CODE_SIZE     (sizeof(store_code_t) + REFERRAL_CODE_MAX          \
                              + REFERRAL_OWNER_MAX + REFERRAL_NAME_MAX         \
                              + REFERRAL_URL_MAX)
@@ -110,7 +161,24 @@ enum {
     STORE_JRNL,
     STORE_CLK,
     STORE_UQ0,
-    STORE_DBS = STORE_UQ0 + STORE_UNIQUE_DAYS
+    STORE_RULE = STORE_UQ0 + STORE_UNIQUE_DAYS,
+    STORE_NAM,
+    STORE_ORD,
+    STORE_HLD,
+    STORE_RFD,
+    STORE_CUS,
+    STORE_RWD,
+    STORE_RWC,
+    STORE_RWS,
+    STORE_CNT,
+    STORE_DUE,
+    STORE_SCR,
+    STORE_PTS,
+    STORE_LDR,
+    STORE_EVT,
+    STORE_AMT,
+    STORE_ACC,
+    STORE_DBS
 };
 
 
@@ -189,6 +257,131 @@ typedef struct {
 } store_click_row_t;
 
 
+#define STORE_NAME_EVENT     1       /* kind1 of nam */
+#define STORE_NAME_REWARD    2
+#define STORE_NAME_CONTEST   3
+
+#define STORE_DUE_EVENT      0       /* kind1 of due */
+#define STORE_DUE_REWARD     1
+
+#define STORE_CONTEST        0x80000000u    /* periods */
+
+#define STORE_ORDER_AMOUNT   0x01    /* has one */
+#define STORE_ORDER_WHOLE    0x02    /* refunded as a whole */
+#define STORE_ORDER_CREDITED 0x04    /* its points and rewards count */
+#define STORE_ORDER_ONCE     0x08    /* it holds the customer's place */
+#define STORE_ORDER_CURRENCY 0x10    /* awaited: currency is known */
+
+typedef struct {
+    uint8_t                 version;
+    uint8_t                 status;         /* referral_event_status_t */
+    uint8_t                 method;
+    uint8_t                 source;
+    uint8_t                 touch;
+    uint8_t                 flags;          /* STORE_ORDER_* */
+    uint8_t                 nrewards;
+    uint8_t                 ncounted;
+    uint8_t                 ncontests;
+    uint8_t                 channel_len;
+    uint8_t                 customer_len;
+    unsigned char           click_id[REFERRAL_CLICK_ID_SIZE];
+    uint16_t                event;
+    uint16_t                currency;
+    uint32_t                code;
+    uint32_t                first_code;
+    uint32_t                reasons;
+    uint64_t                seq;            /* of its record */
+    uint64_t                content;        /* fingerprints */
+    uint64_t                touches;        /* 0: none to compare */
+    uint64_t                draw;
+    int64_t                 amount;
+    int64_t                 refunded;
+    int64_t                 points;
+    int64_t                 time;           /* taken */
+    int64_t                 when;           /* of the event: days, holds */
+    int64_t                 occurred;
+    int64_t                 due;
+    int64_t                 changed;
+    int64_t                 clicked;
+} store_order_t;
+
+typedef struct {
+    uint8_t                 version;
+    uint8_t                 flags;          /* REFERRAL_REFUND_* */
+    uint8_t                 reason_len;
+    uint8_t                 reserved[5];
+    int64_t                 asked;          /* 0: whole */
+    int64_t                 amount;         /* that it took */
+    int64_t                 time;
+} store_refund_t;
+
+typedef struct {
+    uint8_t                 version;
+    uint8_t                 reserved[3];
+    uint32_t                code;
+    int64_t                 from;
+    int64_t                 until;
+} store_binding_t;
+
+#define STORE_REWARD_EVERY   0x01    /* of a rule with every > 1 */
+#define STORE_REWARD_LIMITED 0x02    /* holds a place of a limit */
+
+typedef struct {
+    uint8_t                 version;
+    uint8_t                 state;
+    uint8_t                 to;
+    uint8_t                 flags;          /* STORE_REWARD_* */
+    uint8_t                 value_len;
+    uint8_t                 customer_len;
+    uint8_t                 order_len;
+    uint8_t                 reason_len;
+    uint16_t                rule;
+    uint16_t                currency;       /* 0: a fixed reward */
+    uint32_t                code;
+    uint32_t                bps;
+    uint32_t                period;         /* of its limit */
+    int64_t                 amount;
+    int64_t                 paid;
+    int64_t                 offset;
+    int64_t                 created;
+    int64_t                 due;
+    int64_t                 claimed;
+    int64_t                 changed;
+} store_reward_t;
+
+typedef struct {
+    uint32_t                count;
+    uint32_t                live;
+    uint32_t                skipped;
+} store_every_t;
+
+typedef struct {
+    uint8_t                 version;
+    uint8_t                 reserved[3];
+    uint32_t                click_day;      /* of the last that gave points */
+    uint64_t                clicks;         /* that day */
+    int64_t                 points;
+    uint64_t                rewards[REFERRAL_REWARD_STATES];
+} store_score_t;
+
+typedef struct {
+    uint64_t                statuses[REFERRAL_EVENT_STATUSES];
+    int64_t                 points;
+} store_tally_t;
+
+typedef struct {
+    int64_t                 gross;
+    int64_t                 refunded;
+    uint64_t                count;
+} store_sum_t;
+
+typedef struct {
+    int64_t                 rewards[REFERRAL_REWARD_STATES];
+    int64_t                 paid;
+    int64_t                 owed;
+} store_account_t;
+
+
 /* A slot: one owner at a time, by the lock on its log file. */
 
 #define STORE_RING_MAGIC    "RFRING1"
@@ -226,6 +419,8 @@ typedef struct {
 } store_slot_t;
 
 
+typedef struct store_rules_s  store_rules_t;
+
 struct referral_store_s {
     MDB_env                *env;
     MDB_dbi                 dbi[STORE_DBS];
@@ -240,6 +435,7 @@ struct referral_store_s {
     unsigned                readonly;
     unsigned                broken;
     unsigned                refs;
+    store_rules_t          *rules;          /* of the transaction's program */
     _Atomic unsigned char   cases[STORE_MAX_PROGRAMS]; /* 0 not known, 1 fold,
                                                           2 case-sensitive */
     referral_store_t       *next;
@@ -257,16 +453,21 @@ typedef struct {
     unsigned char           text[REFERRAL_LANDING_MAX];
 } store_label_t;
 
-typedef struct {
+typedef struct store_txn_s  store_txn_t;
+
+struct store_txn_s {
     referral_store_t       *store;
     MDB_txn                *txn;
+    store_txn_t            *clicks;         /* where clicks are looked up */
     store_cells_t          *cells;
     int                     rc;             /* an LMDB code or errno */
     const char             *what;           /* the call that failed */
     MDB_cursor             *cursors[2];     /* stay where the last click of
                                                jrnl and clk was put */
     store_label_t           labels[2];      /* the last of each dimension */
-} store_txn_t;
+    const store_rules_t    *rules;          /* of that program; NULL: none */
+    uint32_t                rules_program;
+};
 
 
 struct referral_snapshot_s {
@@ -301,6 +502,22 @@ void store_append(store_txn_t *t, unsigned db, const void *key, size_t len,
 void store_delete(store_txn_t *t, unsigned db, const void *key, size_t len);
 /* Removes every row. */
 void store_empty(store_txn_t *t, unsigned db);
+
+
+/* store_walk.c */
+
+/*
+ * Rows whose keys begin with the first prefix bytes of key, in order, from key
+ * on, until visit returns non-zero or the transaction has failed.
+ */
+
+typedef int (*store_walk_pt)(void *data, const MDB_val *key,
+    const MDB_val *value);
+
+void store_walk(store_txn_t *t, unsigned db, const void *key, size_t len,
+    size_t prefix, store_walk_pt visit, void *data);
+/* A row that is not what it should be; returns 1, which ends a walk. */
+int store_corrupt(store_txn_t *t, const char *what);
 
 
 /* store_cells.c */
@@ -404,9 +621,23 @@ referral_rc_t store_may_write(referral_store_t *store, referral_error_t *err);
  */
 referral_rc_t store_recover(referral_store_t *store, store_slot_t *s,
     store_position_t *position, unsigned *records, referral_error_t *err);
+/*
+ * Takes the directory of the rings that nginx has: there is what its dead
+ * left.
+ */
+referral_rc_t store_recall_intake(referral_store_t *store,
+    referral_error_t *err);
 
 
 /* store_apply.c */
+
+/* The place in the journal that the next entry will have. */
+uint64_t store_journal_next(store_txn_t *t);
+uint64_t store_journal_record(store_txn_t *t,
+    const referral_record_t *record);
+/* A code that came to be because it was named, with "codes open". */
+uint32_t store_open_code(store_txn_t *t, uint32_t program, referral_str_t name,
+    int64_t time);
 
 /* Applies one record.  Failures of the store are latched in t. */
 referral_result_t store_apply(store_txn_t *t, const referral_record_t *record);
@@ -426,14 +657,105 @@ referral_str_t store_label(store_txn_t *t, uint32_t program, unsigned dim,
     uint16_t id);
 
 
+/* store_rules.c */
+
+/* Rules in force with the ids of their names, read once a transaction. */
+
+struct store_rules_s {
+    referral_rules_t        rules;
+    const referral_event_rule_t  *click;    /* NULL: clicks give no points */
+    unsigned char           encoded[REFERRAL_RULES_SIZE];
+    uint16_t                events[REFERRAL_EVENTS_MAX];
+    uint16_t                rewards[REFERRAL_REWARDS_MAX];
+    uint16_t                contests[REFERRAL_CONTESTS_MAX];
+};
+
+/* NULL: the program has none, or the transaction has failed. */
+const store_rules_t *store_rules(store_txn_t *t, uint32_t program);
+/* As the configuration gave them: 1, or 0 when there are none. */
+int store_rules_encoded(store_txn_t *t, uint32_t program,
+    referral_str_t *encoded);
+/* The name of an event, reward or contest by its id; empty: none. */
+referral_str_t store_name(store_txn_t *t, uint32_t program, unsigned kind,
+    uint16_t id);
+/* Its id, 0: never declared. */
+uint16_t store_name_id(store_txn_t *t, uint32_t program, unsigned kind,
+    referral_str_t name);
+referral_result_t store_apply_rules(store_txn_t *t,
+    const referral_record_t *record);
+
+
+/* store_order.c */
+
+/* Rows with their tails taken apart; strings and key point elsewhere. */
+
+typedef struct {
+    store_order_t           row;
+    uint32_t                program;
+    referral_str_t          order_id;
+    referral_str_t          channel;
+    referral_str_t          customer;
+    uint64_t                rewards[REFERRAL_REWARDS_MAX];
+    uint16_t                counted[REFERRAL_REWARDS_MAX];
+    uint16_t                contests[REFERRAL_CONTESTS_MAX];
+} store_order_row_t;
+
+typedef struct {
+    store_reward_t          row;
+    uint32_t                program;
+    uint64_t                id;
+    referral_str_t          value;
+    referral_str_t          customer;
+    referral_str_t          order_id;
+    referral_str_t          reason;
+} store_reward_row_t;
+
+#define STORE_ORDER_SIZE  (sizeof(store_order_t)                               \
+                           + REFERRAL_REWARDS_MAX * (8 + 2)                    \
+                           + REFERRAL_CONTESTS_MAX * 2                         \
+                           + REFERRAL_CHANNEL_MAX + REFERRAL_ID_MAX)
+#define STORE_REWARD_SIZE (sizeof(store_reward_t) + REFERRAL_VALUE_MAX         \
+                           + 3 * REFERRAL_ID_MAX)
+
+/* 1, or 0 when there is none.  Strings point into the map. */
+int store_order_get(store_txn_t *t, uint32_t program, referral_str_t order_id,
+    store_order_row_t *order);
+int store_order_parse(const MDB_val *value, store_order_row_t *order);
+/* order->program and order_id are the key. */
+/* Strings point into copy, of STORE_ORDER_SIZE, and stay when rows move. */
+int store_order_load(store_txn_t *t, uint32_t program,
+    referral_str_t order_id, unsigned char *copy, store_order_row_t *order);
+void store_order_put(store_txn_t *t, store_order_row_t *order);
+int store_reward_get(store_txn_t *t, uint32_t program, uint64_t id,
+    store_reward_row_t *reward);
+int store_reward_parse(const MDB_val *value, store_reward_row_t *reward);
+int store_reward_load(store_txn_t *t, uint32_t program, uint64_t id,
+    unsigned char *copy, store_reward_row_t *reward);
+void store_reward_put(store_txn_t *t, store_reward_row_t *reward);
+
+
 /* store_read.c */
 
 int store_code_parse(const MDB_val *value, referral_code_t *out);
+/* A code by its number: 1, or 0 when there is none. */
+int store_code_by_id(store_txn_t *t, uint32_t id, referral_code_t *code);
 /* The name of a code by its number, empty when it has none. */
 referral_str_t store_code_name(store_txn_t *t, uint32_t id);
 /* prog4 and the code as it is looked up; key holds STORE_KEY_MAX bytes. */
 size_t store_code_key(store_txn_t *t, uint32_t program, referral_str_t code,
     unsigned char *key);
+
+
+/* Strings. */
+
+#define store_str(s)                                                          \
+    (referral_str_t) { sizeof(s) - 1, (const unsigned char *) (s) }
+
+static inline int
+store_same(referral_str_t a, referral_str_t b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 
 
 /* Bytes. */

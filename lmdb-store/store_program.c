@@ -77,6 +77,27 @@ store_make_program(store_txn_t *t, referral_str_t name,
 
 
 referral_rc_t
+referral_program_get(referral_snapshot_t *snap, referral_str_t name,
+    uint32_t *id)
+{
+    store_txn_t          *t;
+    store_program_row_t   row;
+
+    t = &snap->t;
+
+    if (name.len == 0 || name.len > REFERRAL_PROGRAM_MAX
+        || !store_get_program(t, name, &row))
+    {
+        return t->rc ? store_rc(t->rc) : REFERRAL_NOT_FOUND;
+    }
+
+    *id = row.id;
+
+    return REFERRAL_OK;
+}
+
+
+referral_rc_t
 referral_store_program(referral_store_t *store, referral_str_t name,
     unsigned *case_sensitive, uint32_t *id, referral_error_t *err)
 {

@@ -255,26 +255,25 @@ referral_code_get(referral_snapshot_t *snap, uint32_t program,
 }
 
 
-referral_str_t
-store_code_name(store_txn_t *t, uint32_t id)
+int
+store_code_by_id(store_txn_t *t, uint32_t id, referral_code_t *code)
 {
-    MDB_val          v;
-    unsigned char    key[4];
-    referral_str_t   none;
-    referral_code_t  code;
-
-    none.len = 0;
-    none.data = (const unsigned char *) "";
+    MDB_val        v;
+    unsigned char  key[4];
 
     store_be32(key, id);
 
-    if (id == 0 || !store_get(t, STORE_CID, key, sizeof(key), &v)
-        || store_code_at(t, v.mv_data, v.mv_size, &code) != REFERRAL_OK)
-    {
-        return none;
-    }
+    return id != 0 && store_get(t, STORE_CID, key, sizeof(key), &v)
+           && store_code_at(t, v.mv_data, v.mv_size, code) == REFERRAL_OK;
+}
 
-    return code.code;
+
+referral_str_t
+store_code_name(store_txn_t *t, uint32_t id)
+{
+    referral_code_t  code;
+
+    return store_code_by_id(t, id, &code) ? code.code : store_str("");
 }
 
 
@@ -393,6 +392,7 @@ referral_click_get(referral_snapshot_t *snap, uint32_t program,
     out->why = row.why;
     out->flags = row.flags;
     out->unique = row.unique;
+    memcpy(out->id, row.click_id, sizeof(out->id));
     out->code = store_code_name(t, row.code);
     out->channel = store_label(t, program, STORE_DIM_CHANNEL, row.channel);
     out->landing = store_label(t, program, STORE_DIM_LANDING, row.landing);

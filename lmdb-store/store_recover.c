@@ -169,6 +169,8 @@ store_recover(referral_store_t *store, store_slot_t *s,
 
     if (store_begin(&t, store, 0) == 0) {
         store_put_position(&t, &source, &source.at);
+        store_put(&t, STORE_META, "I", 1, store->intake_path,
+                  strlen(store->intake_path));
         (void) store_commit(&t);
     }
 
@@ -196,6 +198,27 @@ store_may_write(referral_store_t *store, referral_error_t *err)
     }
 
     return REFERRAL_OK;
+}
+
+
+referral_rc_t
+store_recall_intake(referral_store_t *store, referral_error_t *err)
+{
+    MDB_val      v;
+    store_txn_t  t;
+
+    if (store_begin(&t, store, MDB_RDONLY) == 0) {
+        if (store_get(&t, STORE_META, "I", 1, &v)
+            && v.mv_size < sizeof(store->intake_path))
+        {
+            memcpy(store->intake_path, v.mv_data, v.mv_size);
+            store->intake_path[v.mv_size] = '\0';
+        }
+
+        store_abort(&t);
+    }
+
+    return store_failed(&t, err);
 }
 
 

@@ -119,12 +119,15 @@ store_begin(store_txn_t *t, referral_store_t *store, unsigned flags)
 
     t->store = store;
     t->txn = NULL;
+    t->clicks = t;
     t->rc = 0;
     t->what = NULL;
     t->cursors[0] = NULL;
     t->cursors[1] = NULL;
     t->labels[0].id = 0;
     t->labels[1].id = 0;
+    t->rules = NULL;
+    t->rules_program = 0;
 
     rc = mdb_txn_begin(store->env, NULL, flags, &t->txn);
 

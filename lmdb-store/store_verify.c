@@ -2,14 +2,15 @@
  * Copyright (C) the ngx_http_referral_module authors
  *
  * The recount: the journal is read again from its beginning.  Its clicks are
- * counted into cells without a database behind them, its codes are put into
- * the state they must have; then each cell is compared with the row on disk,
- * and the rows are counted, so that none is too many.
+ * counted into cells without a database behind them, each of which is then
+ * compared with the row on disk, and the rows are counted, so that none is
+ * too many.  Everything else is applied once more to a store of its own, by
+ * the one door, and the two are compared row by row.
  */
 
 #include <stdio.h>
 
-#include "store_internal.h"
+#include "store_replay.h"
 
 
 #define STORE_PROGRESS  65536           /* records between two reports */
@@ -20,24 +21,10 @@ typedef struct {
     store_txn_t                 memory;
     const referral_verify_t    *verify;
     uint64_t                    differences;
+    store_replay_t             *replay;
+    store_txn_t                *again;          /* what it came to */
     uint64_t                    clicks;         /* with an id of their own */
-    uint64_t                    programs;
-    uint64_t                    owners;         /* codes that have one */
 } store_compare_t;
-
-/* What a code must be; strings by their checksums. */
-
-typedef struct {
-    int64_t                     created;
-    int64_t                     changed;
-    uint32_t                    program;
-    uint32_t                    owner;
-    uint32_t                    name;
-    uint32_t                    landing;
-    uint8_t                     kind;
-    uint8_t                     status;
-    uint8_t                     reserved[6];
-} store_state_t;
 
 
 static void
@@ -55,7 +42,15 @@ store_differs(store_compare_t *c, unsigned db, const void *key, size_t len,
         [STORE_HOT] = "counter of a code",
         [STORE_HIST] = "counter of a day of a code",
         [STORE_PRG] = "counter of a program",
-        [STORE_JRNL] = "journal", [STORE_CLK] = "index of clicks"
+        [STORE_JRNL] = "journal", [STORE_CLK] = "index of clicks",
+        [STORE_RULE] = "rules", [STORE_NAM] = "number of a name",
+        [STORE_ORD] = "conversion", [STORE_HLD] = "list of held events",
+        [STORE_RFD] = "refund", [STORE_CUS] = "customer",
+        [STORE_RWD] = "reward", [STORE_RWC] = "rewards of a code",
+        [STORE_RWS] = "rewards by state", [STORE_CNT] = "count of a reward",
+        [STORE_DUE] = "hold", [STORE_SCR] = "score", [STORE_PTS] = "points",
+        [STORE_LDR] = "leaderboard", [STORE_EVT] = "counter of events",
+        [STORE_AMT] = "counter of amounts", [STORE_ACC] = "account"
     };
 
     p = key;
@@ -75,81 +70,19 @@ store_differs(store_compare_t *c, unsigned db, const void *key, size_t len,
 }
 
 
-static uint32_t
-store_state_str(referral_str_t s)
-{
-    return store_check(0, 0, s.data, s.len);
-}
-
-
-/* A code as it is on disk: found by its number, itself and by its owner. */
-
-static int
-store_disk_state(store_compare_t *c, const unsigned char *id,
-    store_state_t *state)
-{
-    size_t           len;
-    MDB_val          k, v;
-    referral_code_t  code;
-    unsigned char    key[STORE_KEY_MAX];
-
-    memset(state, 0, sizeof(store_state_t));
-
-    if (!store_get(c->disk, STORE_CID, id, 4, &k) || k.mv_size < 4
-        || !store_get(c->disk, STORE_CODE, k.mv_data, k.mv_size, &v)
-        || store_code_parse(&v, &code) != 0
-        || code.id != store_get_be32(id))
-    {
-        return 0;
-    }
-
-    state->created = code.created;
-    state->changed = code.changed;
-    state->program = store_get_be32(k.mv_data);
-    state->owner = store_state_str(code.owner);
-    state->name = store_state_str(code.name);
-    state->landing = store_state_str(code.landing);
-    state->kind = code.kind;
-    state->status = code.status;
-
-    if (code.owner.len != 0) {
-        len = store_owner_key(c->disk, state->program, &code, key);
-        c->owners++;
-
-        if (!store_get(c->disk, STORE_OWN, key, len, &v)) {
-            store_differs(c, STORE_OWN, key, len, "is not in the index");
-        }
-    }
-
-    return 1;
-}
-
-
 static int
 store_compare(void *data, unsigned db, const void *key, size_t len,
     const void *value, size_t size)
 {
     MDB_val           v;
-    store_state_t     state;
     store_compare_t  *c;
 
     c = data;
 
-    if (db == STORE_CID) {
-        v.mv_size = sizeof(state);
-        v.mv_data = &state;
-
-        if (!store_disk_state(c, key, &state)) {
-            store_differs(c, db, key, len, "leads nowhere");
-            return c->disk->rc;
-        }
-
-    } else if (!store_get(c->disk, db, key, len, &v)) {
+    if (!store_get(c->disk, db, key, len, &v)) {
         store_differs(c, db, key, len, "is missing");
-        return c->disk->rc;
-    }
 
-    if (v.mv_size != size || memcmp(v.mv_data, value, size) != 0) {
+    } else if (v.mv_size != size || memcmp(v.mv_data, value, size) != 0) {
         store_differs(c, db, key, len, "is not what the journal says");
     }
 
@@ -229,88 +162,36 @@ store_recount_click(store_compare_t *c, const store_click_row_t *row,
 }
 
 
+/* A record is applied again, and what follows from it has to come again. */
+
 static void
-store_recount_code(store_compare_t *c, const referral_record_t *record)
+store_recount_record(store_compare_t *c, const MDB_val *k, const MDB_val *v,
+    uint64_t seq)
 {
-    size_t                         len, *size;
-    MDB_val                        v;
-    store_state_t                 *state;
-    referral_code_t                code;
-    unsigned char                  key[STORE_KEY_MAX], id[4];
-    const referral_code_change_t  *change;
+    referral_record_t  record;
 
-    change = &record->u.code;
-    len = store_code_key(c->disk, change->program, change->code, key);
-
-    if (!store_get(c->disk, STORE_CODE, key, len, &v)
-        || store_code_parse(&v, &code) != 0)
+    if (store_decode(v->mv_data, v->mv_size, &record) != 0
+        || record.type == REFERRAL_RECORD_CLICK)
     {
-        store_differs(c, STORE_CODE, key, len, "is missing");
+        store_differs(c, STORE_JRNL, k->mv_data, k->mv_size,
+                      "has a record of no known form");
         return;
     }
 
-    store_be32(id, code.id);
-    state = store_cell(&c->memory, STORE_CID, id, sizeof(id),
-                       sizeof(store_state_t), 0, &size);
-    if (state == NULL) {
-        return;
-    }
+    if (record.type != REFERRAL_RECORD_NOTE) {
 
-    if (*size == 0) {
-        *size = sizeof(store_state_t);
-        state->created = record->time;
-        state->program = change->program;
-        state->owner = state->name = state->landing
-                     = store_check(0, 0, "", 0);
-    }
-
-    state->changed = record->time;
-
-    if (change->set & REFERRAL_SET_OWNER) {
-        state->owner = store_state_str(change->owner);
-    }
-
-    if (change->set & REFERRAL_SET_NAME) {
-        state->name = store_state_str(change->name);
-    }
-
-    if (change->set & REFERRAL_SET_LANDING) {
-        state->landing = store_state_str(change->landing);
-    }
-
-    if (change->set & REFERRAL_SET_KIND) {
-        state->kind = change->kind;
-    }
-
-    if (change->set & REFERRAL_SET_STATUS) {
-        state->status = change->status;
-    }
-}
-
-
-static void
-store_recount_program(store_compare_t *c, const referral_program_t *program)
-{
-    MDB_val              v;
-    store_program_row_t  row;
-
-    c->programs++;
-
-    if (store_get(c->disk, STORE_PROG, program->name.data, program->name.len,
-                  &v)
-        && v.mv_size == sizeof(row))
-    {
-        memcpy(&row, v.mv_data, sizeof(row));
-
-        if (row.id == program->id
-            && row.case_sensitive == program->case_sensitive)
-        {
-            return;
+        if (store_replay_last(c->replay) >= seq) {
+            store_differs(c, STORE_JRNL, k->mv_data, k->mv_size,
+                          "lacks what followed from the record before");
         }
+
+        store_replay_record(c->replay, &record, seq);
     }
 
-    store_differs(c, STORE_PROG, program->name.data, program->name.len,
-                  "is not what the journal says");
+    if (!store_replay_wrote(c->replay, seq, v)) {
+        store_differs(c, STORE_JRNL, k->mv_data, k->mv_size,
+                      "has what does not follow from the records before");
+    }
 }
 
 
@@ -320,8 +201,7 @@ static void
 store_recount_row(store_compare_t *c, const MDB_val *k, const MDB_val *v,
     uint64_t seq)
 {
-    store_click_row_t   row;
-    referral_record_t   record;
+    store_click_row_t  row;
 
     if (k->mv_size != 8 || store_get_be64(k->mv_data) != seq) {
         store_differs(c, STORE_JRNL, k->mv_data, k->mv_size, "has a gap");
@@ -335,24 +215,12 @@ store_recount_row(store_compare_t *c, const MDB_val *k, const MDB_val *v,
 
         if (row.class < REFERRAL_CLASSES) {
             store_recount_click(c, &row, seq);
-            return;
-        }
-
-    } else if (store_decode(v->mv_data, v->mv_size, &record) == 0) {
-
-        if (record.type == REFERRAL_RECORD_CODE) {
-            store_recount_code(c, &record);
-            return;
-        }
-
-        if (record.type == REFERRAL_RECORD_PROGRAM) {
-            store_recount_program(c, &record.u.program);
+            store_replay_click(c->replay, &row);
             return;
         }
     }
 
-    store_differs(c, STORE_JRNL, k->mv_data, k->mv_size,
-                  "has a record of no known form");
+    store_recount_record(c, k, v, seq);
 }
 
 
@@ -399,14 +267,135 @@ store_recount(store_compare_t *c)
 }
 
 
+/* The next row of one side; its key has length 0 at the end. */
+
+static void
+store_next_row(store_txn_t *t, MDB_cursor *cursor, MDB_val *k, MDB_val *v)
+{
+    int  rc;
+
+    rc = mdb_cursor_get(cursor, k, v, MDB_NEXT);
+
+    if (rc != 0) {
+        k->mv_size = 0;
+
+        if (rc != MDB_NOTFOUND) {
+            store_fail(t, rc, "mdb_cursor_get()");
+        }
+    }
+}
+
+
+static int
+store_compare_keys(const MDB_val *a, const MDB_val *b)
+{
+    int  rc;
+
+    if (a->mv_size == 0 || b->mv_size == 0) {
+        return (a->mv_size == 0) - (b->mv_size == 0);
+    }
+
+    rc = memcmp(a->mv_data, b->mv_data,
+                (a->mv_size < b->mv_size) ? a->mv_size : b->mv_size);
+
+    return (rc != 0) ? rc : (a->mv_size > b->mv_size)
+                            - (a->mv_size < b->mv_size);
+}
+
+
+/* Two cursors side by side: the store and the replay. */
+
+static void
+store_compare_cursors(store_compare_t *c, store_txn_t *t, unsigned db,
+    MDB_cursor *disk, MDB_cursor *replay)
+{
+    int      rc;
+    MDB_val  k, v, rk, rv;
+
+    store_next_row(c->disk, disk, &k, &v);
+    store_next_row(t, replay, &rk, &rv);
+
+    while ((k.mv_size != 0 || rk.mv_size != 0)
+           && c->disk->rc == 0 && t->rc == 0)
+    {
+        rc = store_compare_keys(&k, &rk);
+
+        if (rc < 0) {
+            store_differs(c, db, k.mv_data, k.mv_size,
+                          "is not in the journal");
+
+        } else if (rc > 0) {
+            store_differs(c, db, rk.mv_data, rk.mv_size, "is missing");
+
+        } else if (v.mv_size != rv.mv_size
+                   || memcmp(v.mv_data, rv.mv_data, v.mv_size) != 0)
+        {
+            store_differs(c, db, k.mv_data, k.mv_size,
+                          "is not what the journal says");
+        }
+
+        if (rc <= 0) {
+            store_next_row(c->disk, disk, &k, &v);
+        }
+
+        if (rc >= 0) {
+            store_next_row(t, replay, &rk, &rv);
+        }
+    }
+}
+
+
+static void
+store_compare_replay(store_compare_t *c, unsigned db)
+{
+    int           rc;
+    MDB_cursor   *disk, *replay;
+    store_txn_t  *t;
+
+    disk = NULL;
+    replay = NULL;
+    t = c->again;
+    rc = t->rc;
+
+    if (rc == 0) {
+        rc = mdb_cursor_open(c->disk->txn, c->disk->store->dbi[db], &disk);
+    }
+
+    if (rc == 0) {
+        rc = mdb_cursor_open(t->txn, t->store->dbi[db], &replay);
+    }
+
+    if (rc == 0) {
+        store_compare_cursors(c, t, db, disk, replay);
+
+    } else {
+        store_fail(t, rc, "mdb_cursor_open()");
+    }
+
+    if (disk != NULL) {
+        mdb_cursor_close(disk);
+    }
+
+    if (replay != NULL) {
+        mdb_cursor_close(replay);
+    }
+}
+
+
 static void
 store_compare_all(store_compare_t *c)
 {
     unsigned        i;
-    uint64_t        codes;
     store_cells_t  *cells;
 
     static const unsigned  counters[] = { STORE_HOT, STORE_HIST, STORE_PRG };
+
+    static const unsigned  replayed[] = {
+        STORE_PROG, STORE_CODE, STORE_CID, STORE_OWN, STORE_RULE, STORE_NAM,
+        STORE_ORD, STORE_HLD, STORE_RFD, STORE_CUS, STORE_RWD, STORE_RWC,
+        STORE_RWS, STORE_CNT, STORE_DUE, STORE_SCR, STORE_PTS, STORE_LDR,
+        STORE_EVT, STORE_AMT, STORE_ACC
+    };
 
     cells = c->memory.cells;
 
@@ -417,13 +406,13 @@ store_compare_all(store_compare_t *c)
                            store_cells_count(cells, counters[i]));
     }
 
-    codes = store_cells_count(cells, STORE_CID);
-
-    store_compare_rows(c, STORE_CODE, codes);
-    store_compare_rows(c, STORE_CID, codes);
-    store_compare_rows(c, STORE_OWN, c->owners);
     store_compare_rows(c, STORE_CLK, c->clicks);
-    store_compare_rows(c, STORE_PROG, c->programs);
+
+    c->again = store_replay_end(c->replay);
+
+    for (i = 0; i < sizeof(replayed) / sizeof(replayed[0]); i++) {
+        store_compare_replay(c, replayed[i]);
+    }
 }
 
 
@@ -439,11 +428,19 @@ referral_store_verify(referral_snapshot_t *snap,
     c.disk = &snap->t;
     c.verify = v;
     c.memory.store = snap->t.store;
+    c.memory.clicks = &c.memory;
     c.memory.cells = store_cells_create();
 
     if (c.memory.cells == NULL) {
         store_error(err, REFERRAL_FULL, 0, "malloc() failed");
         return REFERRAL_FULL;
+    }
+
+    c.replay = store_replay_create(c.disk, err);
+
+    if (c.replay == NULL) {
+        store_cells_destroy(c.memory.cells);
+        return REFERRAL_SYSTEM;
     }
 
     store_recount(&c);
@@ -452,10 +449,20 @@ referral_store_verify(referral_snapshot_t *snap,
         store_compare_all(&c);
     }
 
+    rc = store_failed(&c.memory, err);
+
+    if (rc == REFERRAL_OK && c.again != NULL) {
+        rc = store_failed(c.again, err);
+    }
+
+    if (rc == REFERRAL_OK) {
+        rc = store_failed(c.disk, err);
+    }
+
+    store_replay_destroy(c.replay);
     store_cells_destroy(c.memory.cells);
 
     *differences = c.differences;
-    rc = store_failed(&c.memory, err);
 
-    return (rc != REFERRAL_OK) ? rc : store_failed(c.disk, err);
+    return rc;
 }

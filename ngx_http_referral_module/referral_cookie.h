@@ -49,11 +49,6 @@ typedef enum {
     REFERRAL_COOKIE_INVALID                 /* not signed by a key of ours */
 } referral_cookie_status_t;
 
-typedef enum {
-    REFERRAL_MODEL_LAST = 0,
-    REFERRAL_MODEL_FIRST
-} referral_model_t;
-
 
 /*
  * Writes the value with the first key.  buf holds REFERRAL_COOKIE_MAX bytes.

@@ -1,0 +1,162 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * What the files that apply events share.  A case is an order in hand: the
+ * row as it will be, and what is needed to decide about it.  Its strings do
+ * not move when rows are written.
+ */
+
+#ifndef REFERRAL_STORE_CASE_H
+#define REFERRAL_STORE_CASE_H
+
+#include "store_internal.h"
+
+
+typedef struct {
+    store_txn_t                  *t;
+    const store_rules_t          *rules;
+    const referral_event_rule_t  *rule;     /* of the event; NULL: gone */
+    int64_t                       now;      /* when the record was taken */
+    store_order_row_t             order;
+    uint8_t                       kind;     /* of the code */
+    uint8_t                       self;     /* the customer owns the code */
+    unsigned char                 copy[STORE_ORDER_SIZE];
+} store_case_t;
+
+
+/* store_event.c */
+
+referral_result_t store_apply_event(store_txn_t *t,
+    const referral_record_t *record);
+
+/* The case of an order that is there: 1, or 0 without one. */
+int store_case_open(store_case_t *c, store_txn_t *t, uint32_t program,
+    referral_str_t order_id, int64_t now);
+
+/* Moves the event to a status, with a note; counters are the caller's. */
+void store_case_status(store_case_t *c, unsigned status);
+
+/* Less than the event has to bring, after refunds. */
+int store_case_below(const store_case_t *c);
+
+/* prog4 event2 customer; event 0: what the customer is bound to. */
+size_t store_customer_key(unsigned char *key, uint32_t program,
+    uint16_t event, referral_str_t customer);
+
+/* Binds the customer to the code, unless bound already. */
+void store_case_bind(store_case_t *c);
+
+
+/* store_attribute.c */
+
+/*
+ * Finds the code an event is credited to, and fills in how and why; code 0
+ * when there is none.
+ */
+void store_attribute(store_case_t *c, const referral_event_t *event);
+
+
+/* store_refund.c */
+
+referral_result_t store_apply_refund(store_txn_t *t,
+    const referral_record_t *record);
+
+
+/* store_decide.c */
+
+referral_result_t store_apply_decision(store_txn_t *t,
+    const referral_record_t *record);
+referral_result_t store_apply_tick(store_txn_t *t,
+    const referral_record_t *record);
+
+
+/* store_credit.c */
+
+/* Points and rewards of an event that is good from now on. */
+void store_credit(store_case_t *c);
+/* The rewards of an event that is held. */
+void store_credit_held(store_case_t *c);
+/* Points and counts of one that was held, its rewards on their way. */
+void store_credit_released(store_case_t *c);
+/* Takes back whatever it gave. */
+void store_uncredit(store_case_t *c);
+
+
+/* store_reward.c */
+
+/* Issues the i-th reward of the rules: 1, or 0 when its limit is used up. */
+int store_reward_issue(store_case_t *c, unsigned i, unsigned held);
+/* Moves a reward to a state: lists, counters, amounts, a note. */
+void store_reward_state(store_txn_t *t, store_reward_row_t *reward,
+    unsigned state, int64_t now);
+/* What is left of a reward in percent, after a refund. */
+void store_reward_reduce(store_txn_t *t, store_reward_row_t *reward,
+    int64_t amount);
+/* Takes one back that its cause no longer holds up. */
+void store_reward_revoke(store_txn_t *t, store_reward_row_t *reward,
+    int64_t now);
+void store_reward_claim(store_txn_t *t, store_reward_row_t *reward,
+    int64_t now);
+
+
+/* store_every.c */
+
+/* One event more for a rule with every > 1: each N-th brings a reward. */
+void store_every_add(store_case_t *c, unsigned i);
+/* One less: the reward of an N-th that is none any more is taken back. */
+void store_every_remove(store_case_t *c, uint16_t rule);
+/* A reward of such a rule was voided by a decision: it is not made good. */
+void store_every_skip(store_txn_t *t, const store_reward_row_t *reward);
+
+
+/* store_score.c */
+
+/* Year * 100 + month, UTC. */
+uint32_t store_month(int64_t ms);
+
+/* Adds to the points of a code, all time and in the month of `when`. */
+void store_score_add(store_txn_t *t, const store_rules_t *rules,
+    uint32_t program, uint32_t code, int64_t points, int64_t when,
+    int64_t now);
+/* Adds to the points of a code in one contest. */
+void store_score_contest(store_txn_t *t, uint32_t program, uint16_t contest,
+    uint32_t code, int64_t points);
+/* One reward more or less in a state. */
+void store_score_reward(store_txn_t *t, uint32_t program, uint32_t code,
+    unsigned state, int n);
+int64_t store_score_points(store_txn_t *t, uint32_t program, uint32_t code);
+/* A click of a program whose clicks give points. */
+void store_score_click(store_txn_t *t, const store_click_row_t *row);
+
+
+/* store_tally.c */
+
+/* An event leaves one status for another; STATUSES: comes from or goes
+   nowhere.  points: what it gives more. */
+void store_tally_move(store_txn_t *t, const store_order_row_t *order,
+    unsigned from, unsigned to, int64_t points);
+void store_sum_add(store_txn_t *t, const store_order_row_t *order,
+    int64_t gross, int64_t refunded, unsigned count);
+/* The amounts of rewards of a code; NULL: the transaction has failed. */
+store_account_t *store_account(store_txn_t *t,
+    const store_reward_row_t *reward);
+
+
+/* store_decide.c */
+
+#define STORE_TICK_ROWS  500        /* holds that one record lets pass */
+
+/* The row that is due first, and its time: 1, or 0 when nothing waits. */
+int store_due_first(store_txn_t *t, unsigned char key[21],
+    unsigned char *order_id, size_t *len, int64_t *due);
+void store_due_put(store_txn_t *t, int64_t due, uint32_t program,
+    unsigned kind, uint64_t id, referral_str_t order_id);
+
+
+/* store_note.c */
+
+/* Writes a note; returns its place in the journal. */
+uint64_t store_note(store_txn_t *t, int64_t now, const referral_note_t *note);
+
+
+#endif /* REFERRAL_STORE_CASE_H */

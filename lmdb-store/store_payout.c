@@ -1,0 +1,250 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Reading what was earned: rewards, scores and accounts.
+ */
+
+#include "store_internal.h"
+
+
+typedef struct {
+    store_txn_t                     *t;
+    uint32_t                         program;
+    size_t                           prefix;    /* of keys */
+    referral_reward_visit_pt         reward;
+    referral_account_visit_pt        account;
+    const referral_reward_filter_t  *filter;
+    void                            *data;
+} store_list_t;
+
+
+static void
+store_reward(store_txn_t *t, const store_reward_row_t *reward,
+    referral_reward_t *out)
+{
+    const store_reward_t  *row;
+
+    row = &reward->row;
+
+    out->id = reward->id;
+    out->state = row->state;
+    out->to = row->to;
+    out->name = store_name(t, reward->program, STORE_NAME_REWARD, row->rule);
+    out->code_id = row->code;
+    out->code = store_code_name(t, row->code);
+    out->order_id = reward->order_id;
+    out->customer = reward->customer;
+    out->value = reward->value;
+    out->reason = reward->reason;
+    out->bps = row->bps;
+    out->currency = row->currency;
+    out->amount = row->amount;
+    out->paid = row->paid;
+    out->offset = row->offset;
+    out->created = row->created;
+    out->approves = row->due;
+    out->claimed = row->claimed;
+    out->changed = row->changed;
+}
+
+
+referral_rc_t
+referral_reward_get(referral_snapshot_t *snap, uint32_t program, uint64_t id,
+    referral_reward_t *out)
+{
+    store_txn_t         *t;
+    store_reward_row_t   reward;
+
+    t = &snap->t;
+
+    if (!store_reward_get(t, program, id, &reward)) {
+        return t->rc ? store_rc(t->rc) : REFERRAL_NOT_FOUND;
+    }
+
+    store_reward(t, &reward, out);
+
+    return store_rc(t->rc);
+}
+
+
+static int
+store_passes(const referral_reward_filter_t *filter, unsigned state,
+    unsigned to)
+{
+    return (filter->state == -1 || filter->state == (int) state)
+           && (filter->to == -1 || filter->to == (int) to);
+}
+
+
+/*
+ * A row of an index, or of rewards themselves; the id ends the key of all
+ * three.  Rows of an index tell enough to be passed over.
+ */
+
+static int
+store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
+{
+    uint64_t               id;
+    store_list_t          *list;
+    referral_reward_t      out;
+    store_reward_row_t     reward;
+    const unsigned char   *p;
+
+    list = data;
+    p = value->mv_data;
+
+    if (key->mv_size != list->prefix + 8
+        || (list->prefix == 8 && value->mv_size != 4)
+        || (list->prefix == 5 && value->mv_size != 5))
+    {
+        return store_corrupt(list->t, "an index of rewards");
+    }
+
+    if ((list->prefix == 8 && !store_passes(list->filter, p[2], p[3]))
+        || (list->prefix == 5
+            && !store_passes(list->filter, (unsigned) list->filter->state,
+                             p[4])))
+    {
+        return 0;
+    }
+
+    id = store_get_be64((unsigned char *) key->mv_data + list->prefix);
+
+    if (!store_reward_get(list->t, list->program, id, &reward)) {
+        return store_corrupt(list->t, "a reward of an index");
+    }
+
+    if (!store_passes(list->filter, reward.row.state, reward.row.to)) {
+        return 0;
+    }
+
+    store_reward(list->t, &reward, &out);
+
+    return list->t->rc ? 1 : list->reward(list->data, &out);
+}
+
+
+referral_rc_t
+referral_reward_list(referral_snapshot_t *snap, uint32_t program,
+    const referral_reward_filter_t *filter, uint64_t after,
+    referral_reward_visit_pt visit, void *data)
+{
+    unsigned       db;
+    store_list_t   list;
+    unsigned char  key[16];
+
+    memset(&list, 0, sizeof(store_list_t));
+    list.t = &snap->t;
+    list.program = program;
+    list.reward = visit;
+    list.filter = filter;
+    list.data = data;
+
+    store_be32(key, program);
+
+    if (filter->code_id != 0) {
+        db = STORE_RWC;
+        store_be32(key + 4, filter->code_id);
+        list.prefix = 8;
+
+    } else if (filter->state != -1) {
+        db = STORE_RWS;
+        key[4] = (unsigned char) filter->state;
+        list.prefix = 5;
+
+    } else {
+        db = STORE_RWD;
+        list.prefix = 4;
+    }
+
+    if (after != UINT64_MAX) {
+        store_be64(key + list.prefix, after + 1);
+        store_walk(list.t, db, key, list.prefix + 8, list.prefix,
+                   store_list_reward, &list);
+    }
+
+    return store_rc(list.t->rc);
+}
+
+
+referral_rc_t
+referral_score_get(referral_snapshot_t *snap, uint32_t program,
+    uint32_t code_id, referral_score_t *out)
+{
+    MDB_val         v;
+    store_txn_t    *t;
+    store_score_t   row;
+    unsigned char   key[8];
+
+    t = &snap->t;
+    memset(out, 0, sizeof(referral_score_t));
+
+    store_be32(key, program);
+    store_be32(key + 4, code_id);
+
+    if (!store_get(t, STORE_SCR, key, sizeof(key), &v)) {
+        return store_rc(t->rc);
+    }
+
+    if (v.mv_size != sizeof(row)) {
+        (void) store_corrupt(t, "a score");
+        return store_rc(t->rc);
+    }
+
+    memcpy(&row, v.mv_data, sizeof(row));
+
+    if (row.version != 1) {
+        (void) store_corrupt(t, "a score");
+        return store_rc(t->rc);
+    }
+
+    out->points = row.points;
+    memcpy(out->rewards, row.rewards, sizeof(out->rewards));
+
+    return REFERRAL_OK;
+}
+
+
+static int
+store_list_account(void *data, const MDB_val *key, const MDB_val *value)
+{
+    store_list_t         *list;
+    store_account_t       row;
+    referral_account_t    out;
+    const unsigned char  *k;
+
+    list = data;
+    k = key->mv_data;
+
+    if (key->mv_size != 10 || value->mv_size != sizeof(row)) {
+        return store_corrupt(list->t, "an account");
+    }
+
+    memcpy(&row, value->mv_data, sizeof(row));
+    memcpy(out.rewards, row.rewards, sizeof(out.rewards));
+    out.paid = row.paid;
+    out.owed = row.owed;
+
+    return list->account(list->data, (uint16_t) (k[8] << 8 | k[9]), &out);
+}
+
+
+referral_rc_t
+referral_account_list(referral_snapshot_t *snap, uint32_t program,
+    uint32_t code_id, referral_account_visit_pt visit, void *data)
+{
+    store_list_t   list;
+    unsigned char  key[8];
+
+    memset(&list, 0, sizeof(store_list_t));
+    list.t = &snap->t;
+    list.account = visit;
+    list.data = data;
+
+    store_be32(key, program);
+    store_be32(key + 4, code_id);
+    store_walk(list.t, STORE_ACC, key, sizeof(key), sizeof(key),
+               store_list_account, &list);
+
+    return store_rc(list.t->rc);
+}

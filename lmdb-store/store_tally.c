@@ -1,0 +1,145 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Counters of events and of amounts: of the program and of each code, all
+ * time and by day of the event; and what a code's rewards in percent sum up
+ * to.
+ */
+
+#include "store_case.h"
+
+
+typedef struct {
+    uint32_t                day;
+    uint32_t                code;
+} store_page_t;
+
+
+/* Where an event is counted; returns how many there are. */
+
+static unsigned
+store_pages(const store_order_row_t *order, store_page_t pages[4])
+{
+    uint32_t  day;
+
+    day = store_day(order->row.when);
+
+    pages[0].day = 0;
+    pages[0].code = REFERRAL_TALLY_ALL;
+    pages[1].day = day;
+    pages[1].code = REFERRAL_TALLY_ALL;
+    pages[2].day = 0;
+    pages[2].code = order->row.code;
+    pages[3].day = day;
+    pages[3].code = order->row.code;
+
+    return 4;
+}
+
+
+static void
+store_tally_key(unsigned char *key, uint32_t program,
+    const store_page_t *page, uint16_t event)
+{
+    store_be32(key, program);
+    store_be32(key + 4, page->day);
+    store_be32(key + 8, page->code);
+    store_be16(key + 12, event);
+}
+
+
+void
+store_tally_move(store_txn_t *t, const store_order_row_t *order,
+    unsigned from, unsigned to, int64_t points)
+{
+    size_t         *size;
+    unsigned        i, n;
+    store_page_t    pages[4];
+    store_tally_t  *tally;
+    unsigned char   key[14];
+
+    n = store_pages(order, pages);
+
+    for (i = 0; i < n; i++) {
+        store_tally_key(key, order->program, &pages[i], order->row.event);
+
+        tally = store_cell(t, STORE_EVT, key, sizeof(key),
+                           sizeof(store_tally_t), 0, &size);
+        if (tally == NULL) {
+            return;
+        }
+
+        *size = sizeof(store_tally_t);
+
+        if (from < REFERRAL_EVENT_STATUSES) {
+            tally->statuses[from]--;
+        }
+
+        if (to < REFERRAL_EVENT_STATUSES) {
+            tally->statuses[to]++;
+        }
+
+        tally->points += points;
+    }
+}
+
+
+void
+store_sum_add(store_txn_t *t, const store_order_row_t *order, int64_t gross,
+    int64_t refunded, unsigned count)
+{
+    size_t         *size;
+    unsigned        i, n;
+    store_sum_t    *sum;
+    store_page_t    pages[4];
+    unsigned char   key[16];
+
+    n = store_pages(order, pages);
+
+    for (i = 0; i < n; i++) {
+        store_tally_key(key, order->program, &pages[i], order->row.event);
+        store_be16(key + 14, order->row.currency);
+
+        sum = store_cell(t, STORE_AMT, key, sizeof(key), sizeof(store_sum_t),
+                         0, &size);
+        if (sum == NULL) {
+            return;
+        }
+
+        *size = sizeof(store_sum_t);
+
+        /* 10^4 orders of the largest amount: stays at the end, never wraps */
+
+        if (__builtin_add_overflow(sum->gross, gross, &sum->gross)) {
+            sum->gross = INT64_MAX;
+        }
+
+        if (__builtin_add_overflow(sum->refunded, refunded, &sum->refunded)) {
+            sum->refunded = INT64_MAX;
+        }
+
+        sum->count += count;
+    }
+}
+
+
+store_account_t *
+store_account(store_txn_t *t, const store_reward_row_t *reward)
+{
+    size_t           *size;
+    unsigned char     key[10];
+    store_account_t  *account;
+
+    store_be32(key, reward->program);
+    store_be32(key + 4, reward->row.code);
+    store_be16(key + 8, reward->row.currency);
+
+    account = store_cell(t, STORE_ACC, key, sizeof(key),
+                         sizeof(store_account_t), 0, &size);
+
+    if (account != NULL) {
+        *size = sizeof(store_account_t);
+    }
+
+    return account;
+}

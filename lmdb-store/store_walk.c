@@ -1,0 +1,55 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Rows side by side.
+ */
+
+#include "store_internal.h"
+
+
+void
+store_walk(store_txn_t *t, unsigned db, const void *key, size_t len,
+    size_t prefix, store_walk_pt visit, void *data)
+{
+    int          rc;
+    MDB_val      k, v;
+    MDB_cursor  *cursor;
+
+    if (t->rc != 0) {
+        return;
+    }
+
+    rc = mdb_cursor_open(t->txn, t->store->dbi[db], &cursor);
+
+    if (rc != 0) {
+        store_fail(t, rc, "mdb_cursor_open()");
+        return;
+    }
+
+    k.mv_size = len;
+    k.mv_data = (void *) key;
+
+    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+         rc == 0 && k.mv_size >= prefix && memcmp(k.mv_data, key, prefix) == 0;
+         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))
+    {
+        if (visit(data, &k, &v) != 0 || t->rc != 0) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        store_fail(t, rc, "mdb_cursor_get()");
+    }
+}
+
+
+int
+store_corrupt(store_txn_t *t, const char *what)
+{
+    store_fail(t, MDB_CORRUPTED, what);
+
+    return 1;
+}
