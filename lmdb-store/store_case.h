@@ -91,7 +91,7 @@ void store_reward_state(store_txn_t *t, store_reward_row_t *reward,
     unsigned state, int64_t now);
 /* What is left of a reward in percent, after a refund. */
 void store_reward_reduce(store_txn_t *t, store_reward_row_t *reward,
-    int64_t amount);
+    int64_t amount, int64_t now);
 /* Takes one back that its cause no longer holds up. */
 void store_reward_revoke(store_txn_t *t, store_reward_row_t *reward,
     int64_t now);

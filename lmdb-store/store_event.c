@@ -352,11 +352,6 @@ store_event_refunds(store_case_t *c, unsigned awaited)
 
     row->reasons |= REFERRAL_REASON_EARLY_REFUND;
 
-    if (row->flags & STORE_ORDER_WHOLE) {
-        row->refunded = row->amount;
-        return;
-    }
-
     if (row->refunded > row->amount) {
         row->reasons |= REFERRAL_REASON_REFUND_CUT;
         row->refunded = row->amount;
@@ -364,6 +359,10 @@ store_event_refunds(store_case_t *c, unsigned awaited)
 
     if (row->amount > 0 && row->refunded == row->amount) {
         row->flags |= STORE_ORDER_WHOLE;
+    }
+
+    if (row->flags & STORE_ORDER_WHOLE) {
+        row->refunded = row->amount;
     }
 }
 
@@ -451,7 +450,8 @@ store_event_take_place(store_case_t *c)
 /* Everything a new event causes. */
 
 static void
-store_event_new(store_case_t *c, const referral_record_t *record)
+store_event_new(store_case_t *c, const referral_record_t *record,
+    unsigned awaited)
 {
     unsigned        status;
     store_order_t  *row;
@@ -459,6 +459,7 @@ store_event_new(store_case_t *c, const referral_record_t *record)
     row = &c->order.row;
 
     store_attribute(c, &record->u.event);
+    store_event_refunds(c, awaited);
     status = store_event_decide(c);
 
     row->seq = store_journal_record(c->t, record);
@@ -522,8 +523,7 @@ store_apply_event(store_txn_t *t, const referral_record_t *record)
     }
 
     store_event_fill(&c, record);
-    store_event_refunds(&c, awaited);
-    store_event_new(&c, record);
+    store_event_new(&c, record, awaited);
 
     result.created = 1;
 

@@ -435,7 +435,8 @@ struct referral_store_s {
     unsigned                readonly;
     unsigned                broken;
     unsigned                refs;
-    store_rules_t          *rules;          /* of the transaction's program */
+    uint64_t                serial;         /* of its transactions */
+    store_rules_t          *rules[STORE_MAX_PROGRAMS];  /* taken apart */
     _Atomic unsigned char   cases[STORE_MAX_PROGRAMS]; /* 0 not known, 1 fold,
                                                           2 case-sensitive */
     referral_store_t       *next;
@@ -465,8 +466,7 @@ struct store_txn_s {
     MDB_cursor             *cursors[2];     /* stay where the last click of
                                                jrnl and clk was put */
     store_label_t           labels[2];      /* the last of each dimension */
-    const store_rules_t    *rules;          /* of that program; NULL: none */
-    uint32_t                rules_program;
+    uint64_t                serial;
 };
 
 
@@ -664,6 +664,8 @@ referral_str_t store_label(store_txn_t *t, uint32_t program, unsigned dim,
 struct store_rules_s {
     referral_rules_t        rules;
     const referral_event_rule_t  *click;    /* NULL: clicks give no points */
+    uint64_t                serial;         /* they were right in; 0: never */
+    size_t                  len;            /* 0: there are none */
     unsigned char           encoded[REFERRAL_RULES_SIZE];
     uint16_t                events[REFERRAL_EVENTS_MAX];
     uint16_t                rewards[REFERRAL_REWARDS_MAX];

@@ -146,7 +146,7 @@ store_refund_rewards(store_case_t *c)
             store_reward_reduce(c->t, &reward,
                                 referral_rules_part(row->amount
                                                     - row->refunded,
-                                                    reward.row.bps));
+                                                    reward.row.bps), c->now);
         }
     }
 }

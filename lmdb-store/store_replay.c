@@ -142,9 +142,14 @@ store_replay_create(store_txn_t *disk, referral_error_t *err)
 void
 store_replay_destroy(store_replay_t *replay)
 {
+    unsigned  i;
+
     store_abort(&replay->t);
     store_cells_destroy(replay->t.cells);
-    free(replay->store.rules);
+
+    for (i = 0; i < STORE_MAX_PROGRAMS; i++) {
+        free(replay->store.rules[i]);
+    }
 
     if (replay->store.env != NULL) {
         mdb_env_close(replay->store.env);

@@ -236,7 +236,7 @@ store_reward_state(store_txn_t *t, store_reward_row_t *reward, unsigned state,
 
 void
 store_reward_reduce(store_txn_t *t, store_reward_row_t *reward,
-    int64_t amount)
+    int64_t amount, int64_t now)
 {
     int64_t           less;
     store_account_t  *account;
@@ -248,6 +248,7 @@ store_reward_reduce(store_txn_t *t, store_reward_row_t *reward,
     }
 
     reward->row.amount = amount;
+    reward->row.changed = now;
 
     if (reward->row.to == REFERRAL_TO_REFERRER) {
         account = store_account(t, reward);
@@ -272,7 +273,7 @@ store_reward_revoke(store_txn_t *t, store_reward_row_t *reward, int64_t now)
         return;
     }
 
-    store_reward_reduce(t, reward, 0);
+    store_reward_reduce(t, reward, 0, now);
     store_limit_free(t, reward);
     store_reward_state(t, reward, REFERRAL_REWARD_VOID, now);
 }

@@ -165,6 +165,17 @@ store_rules_ids(const store_rules_t *r, uint16_t *ids)
 }
 
 
+/* The row has changed: it is to be read again. */
+
+static void
+store_rules_forget(store_txn_t *t, uint32_t program)
+{
+    if (program < STORE_MAX_PROGRAMS && t->store->rules[program] != NULL) {
+        t->store->rules[program]->serial = 0;
+    }
+}
+
+
 referral_result_t
 store_apply_rules(store_txn_t *t, const referral_record_t *record)
 {
@@ -203,7 +214,7 @@ store_apply_rules(store_txn_t *t, const referral_record_t *record)
         store_put(t, STORE_RULE, key, sizeof(key), value,
                   (size_t) (p - value));
 
-        t->rules_program = 0;
+        store_rules_forget(t, change->program);
         result.created = 1;
     }
 
@@ -256,30 +267,29 @@ store_rules_encoded(store_txn_t *t, uint32_t program, referral_str_t *encoded)
 }
 
 
-/* From a copy: the row may move when others are written. */
+/* Takes a row apart, from a copy: it may move when others are written. */
 
-static int
-store_rules_load(store_txn_t *t, uint32_t program, store_rules_t *r)
+static void
+store_rules_load(store_txn_t *t, const unsigned char *ids, uint16_t n,
+    referral_str_t encoded, store_rules_t *r)
 {
-    uint16_t              n;
-    unsigned              i;
-    referral_str_t        encoded;
-    referral_rules_t     *rules;
-    const unsigned char  *ids;
-
-    if (!store_rules_row(t, program, &n, &ids, &encoded)) {
-        return 0;
-    }
+    unsigned           i;
+    referral_rules_t  *rules;
 
     rules = &r->rules;
 
-    if (encoded.len > sizeof(r->encoded)
-        || (memcpy(r->encoded, encoded.data, encoded.len),
-            referral_rules_decode(r->encoded, encoded.len, rules)) != 0
+    if (encoded.len > sizeof(r->encoded)) {
+        store_fail(t, MDB_CORRUPTED, "the rules of a program");
+        return;
+    }
+
+    memcpy(r->encoded, encoded.data, encoded.len);
+
+    if (referral_rules_decode(r->encoded, encoded.len, rules) != 0
         || n != rules->nevents + rules->nrewards + rules->ncontests)
     {
         store_fail(t, MDB_CORRUPTED, "the rules of a program");
-        return 0;
+        return;
     }
 
     memcpy(r->events, ids, rules->nevents * sizeof(uint16_t));
@@ -290,6 +300,7 @@ store_rules_load(store_txn_t *t, uint32_t program, store_rules_t *r)
 
     memcpy(r->contests, ids, rules->ncontests * sizeof(uint16_t));
 
+    r->len = encoded.len;
     r->click = NULL;
 
     for (i = 0; i < rules->nevents; i++) {
@@ -298,36 +309,66 @@ store_rules_load(store_txn_t *t, uint32_t program, store_rules_t *r)
             r->click = &rules->events[i];
         }
     }
+}
 
-    return 1;
+
+/* The slot of a program; rules that were taken apart once stay there. */
+
+static store_rules_t *
+store_rules_slot(store_txn_t *t, uint32_t program)
+{
+    store_rules_t  **slot;
+
+    if (program >= STORE_MAX_PROGRAMS) {
+        return NULL;
+    }
+
+    slot = &t->store->rules[program];
+
+    if (*slot == NULL) {
+        *slot = calloc(1, sizeof(store_rules_t));
+
+        if (*slot == NULL) {
+            store_fail(t, ENOMEM, "malloc()");
+        }
+    }
+
+    return *slot;
 }
 
 
 const store_rules_t *
 store_rules(store_txn_t *t, uint32_t program)
 {
-    referral_store_t  *store;
+    uint16_t              n;
+    store_rules_t        *r;
+    referral_str_t        encoded;
+    const unsigned char  *ids;
 
-    store = t->store;
+    r = store_rules_slot(t, program);
 
-    if (t->rules_program == program) {
-        return t->rules;
+    if (r == NULL || t->rc != 0) {
+        return NULL;
     }
 
-    if (store->rules == NULL) {
-        store->rules = malloc(sizeof(store_rules_t));
+    /* other processes may have written since the last transaction */
 
-        if (store->rules == NULL) {
-            store_fail(t, ENOMEM, "malloc()");
-            return NULL;
+    if (r->serial != t->serial) {
+
+        if (!store_rules_row(t, program, &n, &ids, &encoded)) {
+            r->len = 0;
+
+        } else if (encoded.len != r->len
+                   || memcmp(encoded.data, r->encoded, r->len) != 0)
+        {
+            r->len = 0;
+            store_rules_load(t, ids, n, encoded, r);
         }
+
+        r->serial = t->serial;
     }
 
-    t->rules = store_rules_load(t, program, store->rules) ? store->rules
-                                                          : NULL;
-    t->rules_program = program;
-
-    return t->rules;
+    return (r->len != 0) ? r : NULL;
 }
 
 

@@ -126,8 +126,7 @@ store_begin(store_txn_t *t, referral_store_t *store, unsigned flags)
     t->cursors[1] = NULL;
     t->labels[0].id = 0;
     t->labels[1].id = 0;
-    t->rules = NULL;
-    t->rules_program = 0;
+    t->serial = (flags & MDB_RDONLY) ? 0 : ++store->serial;
 
     rc = mdb_txn_begin(store->env, NULL, flags, &t->txn);
 
