@@ -172,17 +172,7 @@ store_replay_turn(store_replay_t *replay)
 }
 
 
-void
-store_replay_click(store_replay_t *replay, const store_click_row_t *row)
-{
-    if (replay->t.rc == 0) {
-        store_score_click(&replay->t, row);
-        store_replay_turn(replay);
-    }
-}
-
-
-/* A record continues the journal where it stood in it. */
+/* The next entry gets that place in the journal. */
 
 static void
 store_replay_at(store_replay_t *replay, uint64_t seq)
@@ -196,6 +186,18 @@ store_replay_at(store_replay_t *replay, uint64_t seq)
     if (last != NULL) {
         *last = seq - 1;
         *size = sizeof(uint64_t);
+    }
+}
+
+
+void
+store_replay_click(store_replay_t *replay, const store_click_row_t *row,
+    uint64_t seq)
+{
+    if (replay->t.rc == 0) {
+        store_replay_at(replay, seq + 1);
+        store_score_click(&replay->t, row);
+        store_replay_turn(replay);
     }
 }
 

@@ -18,8 +18,9 @@ typedef struct store_replay_s  store_replay_t;
 store_replay_t *store_replay_create(store_txn_t *disk, referral_error_t *err);
 void store_replay_destroy(store_replay_t *replay);
 
-/* Applies a click; or a record, which had that place in the journal. */
-void store_replay_click(store_replay_t *replay, const store_click_row_t *row);
+/* Applies what had that place in the journal. */
+void store_replay_click(store_replay_t *replay, const store_click_row_t *row,
+    uint64_t seq);
 void store_replay_record(store_replay_t *replay,
     const referral_record_t *record, uint64_t seq);
 

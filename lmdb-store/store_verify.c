@@ -162,6 +162,18 @@ store_recount_click(store_compare_t *c, const store_click_row_t *row,
 }
 
 
+/* What followed from the record before has come, when the next one does. */
+
+static void
+store_recount_complete(store_compare_t *c, const MDB_val *k, uint64_t seq)
+{
+    if (store_replay_last(c->replay) >= seq) {
+        store_differs(c, STORE_JRNL, k->mv_data, k->mv_size,
+                      "lacks what followed from the record before");
+    }
+}
+
+
 /* A record is applied again, and what follows from it has to come again. */
 
 static void
@@ -179,12 +191,7 @@ store_recount_record(store_compare_t *c, const MDB_val *k, const MDB_val *v,
     }
 
     if (record.type != REFERRAL_RECORD_NOTE) {
-
-        if (store_replay_last(c->replay) >= seq) {
-            store_differs(c, STORE_JRNL, k->mv_data, k->mv_size,
-                          "lacks what followed from the record before");
-        }
-
+        store_recount_complete(c, k, seq);
         store_replay_record(c->replay, &record, seq);
     }
 
@@ -214,13 +221,36 @@ store_recount_row(store_compare_t *c, const MDB_val *k, const MDB_val *v,
         memcpy(&row, v->mv_data, sizeof(row));
 
         if (row.class < REFERRAL_CLASSES) {
+            store_recount_complete(c, k, seq);
             store_recount_click(c, &row, seq);
-            store_replay_click(c->replay, &row);
+            store_replay_click(c->replay, &row, seq);
             return;
         }
     }
 
     store_recount_record(c, k, v, seq);
+}
+
+
+/* The journal ends where the store says. */
+
+static void
+store_recount_end(store_compare_t *c, uint64_t seq)
+{
+    MDB_val   v;
+    uint64_t  last;
+
+    last = 0;
+
+    if (store_get(c->disk, STORE_META, "J", 1, &v)
+        && v.mv_size == sizeof(last))
+    {
+        memcpy(&last, v.mv_data, sizeof(last));
+    }
+
+    if (last != seq) {
+        store_differs(c, STORE_JRNL, "J", 1, "does not end where it should");
+    }
 }
 
 
