@@ -294,6 +294,8 @@ store_recount(store_compare_t *c)
     if (rc != MDB_NOTFOUND) {
         store_fail(c->disk, rc, "mdb_cursor_get()");
     }
+
+    store_recount_end(c, seq - 1);
 }
 
 
