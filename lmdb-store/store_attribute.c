@@ -130,25 +130,10 @@ store_by_token(store_case_t *c, const referral_event_t *event)
 static int
 store_by_customer(store_case_t *c, const referral_event_t *event)
 {
-    MDB_val          v;
     referral_code_t  code;
-    store_binding_t  bound;
-    unsigned char    key[6 + REFERRAL_ID_MAX];
 
-    if (event->customer.len == 0
-        || !store_get(c->t, STORE_CUS, key,
-                      store_customer_key(key, c->order.program, 0,
-                                         event->customer), &v)
-        || v.mv_size != sizeof(bound))
-    {
-        return 0;
-    }
-
-    memcpy(&bound, v.mv_data, sizeof(bound));
-
-    if (c->order.row.when >= bound.until
-        || !store_code_by_id(c->t, bound.code, &code)
-        || code.status == REFERRAL_STATUS_ENDED)
+    if (!store_bound(c->t, c->order.program, event->customer,
+                     c->order.row.when, &code))
     {
         return 0;
     }

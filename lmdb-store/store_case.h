@@ -43,6 +43,10 @@ int store_case_below(const store_case_t *c);
 size_t store_customer_key(unsigned char *key, uint32_t program,
     uint16_t event, referral_str_t customer);
 
+/* The code a customer is bound to: 1, or 0 when there is none. */
+int store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
+    int64_t when, referral_code_t *code);
+
 /* Binds the customer to the code, unless bound already. */
 void store_case_bind(store_case_t *c);
 

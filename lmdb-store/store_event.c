@@ -230,33 +230,48 @@ store_case_below(const store_case_t *c)
 }
 
 
+/* A binding holds until its time is over or its code has ended. */
+
+int
+store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
+    int64_t when, referral_code_t *code)
+{
+    MDB_val          v;
+    store_binding_t  bound;
+    unsigned char    key[6 + REFERRAL_ID_MAX];
+
+    if (customer.len == 0
+        || !store_get(t, STORE_CUS, key,
+                      store_customer_key(key, program, 0, customer), &v)
+        || v.mv_size != sizeof(bound))
+    {
+        return 0;
+    }
+
+    memcpy(&bound, v.mv_data, sizeof(bound));
+
+    return when < bound.until
+           && store_code_by_id(t, bound.code, code)
+           && code->status != REFERRAL_STATUS_ENDED;
+}
+
+
 void
 store_case_bind(store_case_t *c)
 {
-    size_t           len;
-    MDB_val          v;
     store_order_t   *row;
     store_binding_t  bound;
+    referral_code_t  code;
     unsigned char    key[6 + REFERRAL_ID_MAX];
 
     row = &c->order.row;
 
     if (c->rules->rules.bind == 0 || c->order.customer.len == 0
-        || row->method == REFERRAL_METHOD_CUSTOMER)
+        || row->method == REFERRAL_METHOD_CUSTOMER
+        || store_bound(c->t, c->order.program, c->order.customer, row->when,
+                       &code))
     {
         return;
-    }
-
-    len = store_customer_key(key, c->order.program, 0, c->order.customer);
-
-    if (store_get(c->t, STORE_CUS, key, len, &v)
-        && v.mv_size == sizeof(bound))
-    {
-        memcpy(&bound, v.mv_data, sizeof(bound));
-
-        if (row->when < bound.until) {
-            return;
-        }
     }
 
     memset(&bound, 0, sizeof(bound));
@@ -265,7 +280,9 @@ store_case_bind(store_case_t *c)
     bound.from = row->when;
     bound.until = row->when + (int64_t) c->rules->rules.bind * 1000;
 
-    store_put(c->t, STORE_CUS, key, len, &bound, sizeof(bound));
+    store_put(c->t, STORE_CUS, key,
+              store_customer_key(key, c->order.program, 0, c->order.customer),
+              &bound, sizeof(bound));
 }
 
 
