@@ -190,7 +190,10 @@ typedef struct {
                                                                    referrer */
 } referral_score_t;
 
-/* Absent means zeros. */
+/*
+ * Absent means zeros.  code_id REFERRAL_TALLY_ALL: the rewards of the program,
+ * to whomever; its points are 0.
+ */
 
 referral_rc_t referral_score_get(referral_snapshot_t *snap, uint32_t program,
     uint32_t code_id, referral_score_t *out);

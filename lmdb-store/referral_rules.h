@@ -25,7 +25,7 @@
 #define REFERRAL_HOLD_MAX        (10 * 365 * 86400) /* seconds; bind too */
 #define REFERRAL_WINDOW_MAX      (400 * 86400)
 #define REFERRAL_BPS_MAX         10000
-#define REFERRAL_CLICK_EVENT     "click" /* declared: human clicks give points */
+#define REFERRAL_CLICK_EVENT     "click" /* declared: human clicks score */
 
 
 /* Numbers of all enumerations here are on disk: append only. */

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "referral_version.h"
 #include "referralctl.h"
+
+/* last: its name for the version is one of the store's outcomes */
+
+#include "referral_version.h"
 
 
 typedef struct {
@@ -20,6 +23,7 @@ typedef struct {
     int             min;
     int             max;
     unsigned        json;
+    unsigned        dry_run;
     ctl_rc_t      (*run)(const ctl_args_t *args);
 } ctl_command_t;
 
@@ -27,6 +31,7 @@ typedef struct {
 
 enum {
     CTL_JSON = 256,
+    CTL_DRY_RUN,
     CTL_HELP,
     CTL_VERSION
 };
@@ -39,10 +44,12 @@ static ctl_rc_t ctl_end(ctl_rc_t rc);
 
 
 static const ctl_command_t  ctl_commands[] = {
-    { "stat", "DIR [--json]", 1, 1, 1, ctl_stat },
-    { "verify", "DIR [--json]", 1, 1, 1, ctl_verify },
-    { "keygen", "[KID] [FILE]", 0, 2, 0, ctl_keygen },
-    { "token", "NAME SCOPE [FILE]", 2, 3, 0, ctl_token }
+    { "stat", "DIR [--json]", 1, 1, 1, 0, ctl_stat },
+    { "verify", "DIR [--json]", 1, 1, 1, 0, ctl_verify },
+    { "import", "conversions DIR PROGRAM FILE [--dry-run] [--json]", 4, 4, 1,
+      1, ctl_import },
+    { "keygen", "[KID] [FILE]", 0, 2, 0, 0, ctl_keygen },
+    { "token", "NAME SCOPE [FILE]", 2, 3, 0, 0, ctl_token }
 };
 
 static const char  ctl_help[] =
@@ -51,6 +58,14 @@ static const char  ctl_help[] =
     "  stat DIR                 what the store in DIR is and holds\n"
     "  verify DIR               recount the journal, compare with every "
     "counter\n"
+    "  import conversions DIR PROGRAM FILE\n"
+    "                           take the orders in FILE, or \"-\" for standard "
+    "input,\n"
+    "                           one JSON object a line as in POST "
+    "/v1/conversions,\n"
+    "                           at the time in their occurred_at; orders that "
+    "are there\n"
+    "                           already are duplicates\n"
     "  keygen [KID] [FILE]      a new line for a referral_key_file, in FILE, "
     "which\n"
     "                           must not exist, or on standard output; KID "
@@ -62,16 +77,18 @@ static const char  ctl_help[] =
     "is\n"
     "                           read, write or admin\n"
     "\n"
-    "  --json                   stat, verify: print a JSON object\n"
+    "  --json                   stat, verify, import: print a JSON object\n"
+    "  --dry-run                import: check every line, write nothing\n"
     "  --help                   print this\n"
     "  --version                print the version\n"
     "\n"
-    "stat and verify only read, and may run beside nginx; as root they act "
-    "as\n"
-    "the owner of DIR.\n"
+    "stat and verify only read; they and import may run beside nginx, and as "
+    "root\n"
+    "they act as the owner of DIR.\n"
     "\n"
-    "Exit status: 0 done, and nothing found; 1 verify found differences;\n"
-    "2 could not run.\n";
+    "Exit status: 0 done, and nothing found; 1 verify found differences, or "
+    "import\n"
+    "refused lines; 2 could not run, or not to the end.\n";
 
 
 int
@@ -109,6 +126,7 @@ ctl_options(int argc, char **argv, ctl_args_t *args)
 
     static const struct option  options[] = {
         { "json", no_argument, NULL, CTL_JSON },
+        { "dry-run", no_argument, NULL, CTL_DRY_RUN },
         { "help", no_argument, NULL, CTL_HELP },
         { "version", no_argument, NULL, CTL_VERSION },
         { NULL, 0, NULL, 0 }
@@ -121,6 +139,9 @@ ctl_options(int argc, char **argv, ctl_args_t *args)
 
         if (c == CTL_JSON) {
             args->json = 1;
+
+        } else if (c == CTL_DRY_RUN) {
+            args->dry_run = 1;
 
         } else if (c != '?') {
             command = command ? command : c;
@@ -149,20 +170,22 @@ ctl_run(int argc, char **argv, ctl_args_t *args)
 
     if (argc == 0) {
         return ctl_fail("no command is given, the commands are stat, verify, "
-                        "keygen and token, see --help");
+                        "import, keygen and token, see --help");
     }
 
     command = ctl_find(argv[0]);
 
     if (command == NULL) {
         return ctl_fail("unknown command \"%s\", the commands are stat, "
-                        "verify, keygen and token, see --help", argv[0]);
+                        "verify, import, keygen and token, see --help",
+                        argv[0]);
     }
 
     argc--;
 
     if (argc < command->min || argc > command->max
-        || (args->json && !command->json))
+        || (args->json && !command->json)
+        || (args->dry_run && !command->dry_run))
     {
         return ctl_fail("usage: referralctl %s %s", command->name,
                         command->usage);

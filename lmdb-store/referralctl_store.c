@@ -4,35 +4,15 @@
  * stat, verify: reading a store, which nginx may be writing.
  */
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
-#include <errno.h>
-#include <grp.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/stat.h>
 
 #include <jansson.h>
 
-#include "referral_store.h"
 #include "referralctl.h"
 
-
-typedef struct {
-    referral_store_t       *store;
-    referral_snapshot_t    *snap;
-    referral_store_info_t   info;
-    uid_t                   owner;
-    unsigned                dropped;    /* root's rights, for the owner's */
-    char                    dir[PATH_MAX];
-} ctl_reader_t;
 
 typedef struct {
     json_t                 *found;      /* NULL: print them */
@@ -41,19 +21,9 @@ typedef struct {
 } ctl_verify_t;
 
 
-static ctl_rc_t ctl_open(ctl_reader_t *r, const char *dir);
-static ctl_rc_t ctl_act_as_owner(ctl_reader_t *r);
-static int ctl_drop(uid_t uid, gid_t gid);
-static ctl_rc_t ctl_check_lock(const ctl_reader_t *r);
-static ctl_rc_t ctl_refused(const ctl_reader_t *r,
-    const referral_error_t *err);
-static const char *ctl_user(uid_t uid);
-static ctl_rc_t ctl_begin(ctl_reader_t *r);
-static void ctl_close(ctl_reader_t *r);
 static void ctl_stat_text(const referral_store_info_t *info);
 static void ctl_print_size(const char *name, uint64_t size);
-static ctl_rc_t ctl_print_json(json_t *object);
-static ctl_rc_t ctl_recount(ctl_reader_t *r, unsigned json);
+static ctl_rc_t ctl_recount(ctl_store_t *r, unsigned json);
 static void ctl_report(void *data, const char *sentence);
 static void ctl_progress(void *data, uint64_t done, uint64_t all);
 static void ctl_clear(ctl_verify_t *v);
@@ -63,10 +33,10 @@ ctl_rc_t
 ctl_stat(const ctl_args_t *args)
 {
     ctl_rc_t                      rc;
-    ctl_reader_t                  r;
+    ctl_store_t                  r;
     const referral_store_info_t  *info;
 
-    rc = ctl_open(&r, args->words[0]);
+    rc = ctl_open(&r, args->words[0], 0);
 
     if (rc != CTL_OK) {
         return rc;
@@ -102,9 +72,9 @@ ctl_rc_t
 ctl_verify(const ctl_args_t *args)
 {
     ctl_rc_t      rc;
-    ctl_reader_t  r;
+    ctl_store_t  r;
 
-    rc = ctl_open(&r, args->words[0]);
+    rc = ctl_open(&r, args->words[0], 0);
 
     if (rc == CTL_OK) {
         rc = ctl_recount(&r, args->json);
@@ -112,206 +82,6 @@ ctl_verify(const ctl_args_t *args)
     }
 
     return rc;
-}
-
-
-static ctl_rc_t
-ctl_open(ctl_reader_t *r, const char *dir)
-{
-    ctl_rc_t            rc;
-    referral_error_t    err;
-    referral_options_t  opts;
-
-    memset(r, 0, sizeof(ctl_reader_t));
-
-    if (realpath(dir, r->dir) == NULL) {
-        return ctl_fail("cannot use \"%s\" (%s)", dir, strerror(errno));
-    }
-
-    rc = ctl_act_as_owner(r);
-
-    if (rc == CTL_OK) {
-        rc = ctl_check_lock(r);
-    }
-
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    memset(&opts, 0, sizeof(referral_options_t));
-    opts.path = r->dir;
-    opts.readonly = 1;
-
-    if (referral_store_open(&opts, &r->store, &err) != REFERRAL_OK) {
-        return ctl_refused(r, &err);
-    }
-
-    if (referral_snapshot_create(r->store, &r->snap, &err) != REFERRAL_OK) {
-        referral_store_close(r->store);
-        return ctl_refused(r, &err);
-    }
-
-    rc = ctl_begin(r);
-
-    if (rc != CTL_OK) {
-        ctl_close(r);
-    }
-
-    return rc;
-}
-
-
-/*
- * A reader maps lock.mdb for writing and makes it when it is missing.  Made
- * by root, nginx's workers could not open the store any more.
- */
-
-static ctl_rc_t
-ctl_act_as_owner(ctl_reader_t *r)
-{
-    char         file[PATH_MAX + sizeof("/data.mdb")];
-    struct stat  st, data;
-
-    if (stat(r->dir, &st) == -1) {
-        return ctl_fail("cannot use \"%s\" (%s)", r->dir, strerror(errno));
-    }
-
-    (void) snprintf(file, sizeof(file), "%s/data.mdb", r->dir);
-
-    if (st.st_uid == 0 && stat(file, &data) == 0) {
-        st = data;
-    }
-
-    r->owner = st.st_uid;
-
-    if (geteuid() != 0 || st.st_uid == 0) {
-        return CTL_OK;
-    }
-
-    if (ctl_drop(st.st_uid, st.st_gid) == -1) {
-        return ctl_fail("cannot act as user \"%s\", who owns \"%s\" (%s)",
-                        ctl_user(st.st_uid), r->dir, strerror(errno));
-    }
-
-    r->dropped = 1;
-
-    return CTL_OK;
-}
-
-
-static int
-ctl_drop(uid_t uid, gid_t gid)
-{
-    int             rc;
-    struct passwd  *pw;
-
-    pw = getpwuid(uid);
-    rc = pw ? initgroups(pw->pw_name, gid) : setgroups(0, NULL);
-
-    if (rc == -1 || setresgid(gid, gid, gid) == -1) {
-        return -1;
-    }
-
-    return setresuid(uid, uid, uid);
-}
-
-
-/* Nor may any other user make lock.mdb for the owner. */
-
-static ctl_rc_t
-ctl_check_lock(const ctl_reader_t *r)
-{
-    char  file[PATH_MAX + sizeof("/lock.mdb")];
-
-    (void) snprintf(file, sizeof(file), "%s/lock.mdb", r->dir);
-
-    if (geteuid() == r->owner || access(file, F_OK) == 0
-        || access(r->dir, W_OK) == -1)
-    {
-        return CTL_OK;
-    }
-
-    return ctl_fail("\"%s\" is not there, and only user \"%s\" shall make it: "
-                    "run referralctl as that user or as root", file,
-                    ctl_user(r->owner));
-}
-
-
-static ctl_rc_t
-ctl_refused(const ctl_reader_t *r, const referral_error_t *err)
-{
-    char  why[128];
-
-    why[0] = '\0';
-
-    if (err->sys != 0 && strstr(err->text, strerror(err->sys)) == NULL) {
-        (void) snprintf(why, sizeof(why), " (%s)", strerror(err->sys));
-    }
-
-    if (err->sys != EACCES && err->sys != EPERM) {
-        return ctl_fail("%s%s", err->text, why);
-    }
-
-    if (r->dropped) {
-        return ctl_fail("%s%s, for user \"%s\", who owns the store",
-                        err->text, why, ctl_user(r->owner));
-    }
-
-    if (r->owner == 0) {
-        return ctl_fail("%s%s: run referralctl as root", err->text, why);
-    }
-
-    return ctl_fail("%s%s: run referralctl as user \"%s\", who owns the "
-                    "store, or as root", err->text, why, ctl_user(r->owner));
-}
-
-
-static const char *
-ctl_user(uid_t uid)
-{
-    struct passwd  *pw;
-    static char     number[sizeof("4294967295")];
-
-    pw = getpwuid(uid);
-
-    if (pw != NULL) {
-        return pw->pw_name;
-    }
-
-    (void) snprintf(number, sizeof(number), "%u", (unsigned) uid);
-
-    return number;
-}
-
-
-static ctl_rc_t
-ctl_begin(ctl_reader_t *r)
-{
-    referral_rc_t  rc;
-
-    rc = referral_snapshot_begin(r->snap);
-
-    if (rc == REFERRAL_BUSY) {
-        return ctl_fail("\"%s\" has too many readers, or was resized right "
-                        "now: try again", r->dir);
-    }
-
-    if (rc != REFERRAL_OK
-        || referral_store_info(r->snap, &r->info) != REFERRAL_OK)
-    {
-        return ctl_fail("cannot read \"%s/data.mdb\"", r->dir);
-    }
-
-    return CTL_OK;
-}
-
-
-static void
-ctl_close(ctl_reader_t *r)
-{
-    referral_snapshot_end(r->snap);
-    referral_snapshot_destroy(r->snap);
-    referral_store_close(r->store);
 }
 
 
@@ -350,28 +120,8 @@ ctl_print_size(const char *name, uint64_t size)
 }
 
 
-/* Takes the reference. */
-
 static ctl_rc_t
-ctl_print_json(json_t *object)
-{
-    int  rc;
-
-    rc = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
-    json_decref(object);
-
-    if (rc == -1) {
-        return ctl_fail("cannot print JSON (%s)", strerror(errno));
-    }
-
-    (void) putchar('\n');
-
-    return CTL_OK;
-}
-
-
-static ctl_rc_t
-ctl_recount(ctl_reader_t *r, unsigned json)
+ctl_recount(ctl_store_t *r, unsigned json)
 {
     uint64_t           n;
     ctl_rc_t           rc;

@@ -62,6 +62,8 @@ store_order_parse(const MDB_val *value, store_order_row_t *order)
            + row->channel_len + row->customer_len;
 
     if (row->version != 1 || value->mv_size != size
+        || (row->status >= REFERRAL_EVENT_STATUSES
+            && row->status != REFERRAL_EVENT_AWAITED)
         || row->nrewards > REFERRAL_REWARDS_MAX
         || row->ncounted > REFERRAL_REWARDS_MAX
         || row->ncontests > REFERRAL_CONTESTS_MAX

@@ -144,7 +144,19 @@ store_reward_list(store_txn_t *t, const store_reward_row_t *reward,
 }
 
 
-/* Counters of the code, of rewards to its referrer. */
+static void
+store_reward_moved(store_txn_t *t, const store_reward_row_t *reward,
+    uint32_t code, unsigned from)
+{
+    if (from != REFERRAL_REWARD_NEW) {
+        store_score_reward(t, reward->program, code, from, -1);
+    }
+
+    store_score_reward(t, reward->program, code, reward->row.state, 1);
+}
+
+
+/* Counters of the program, and of the code: of rewards to its referrer. */
 
 static void
 store_reward_count(store_txn_t *t, const store_reward_row_t *reward,
@@ -152,16 +164,13 @@ store_reward_count(store_txn_t *t, const store_reward_row_t *reward,
 {
     store_account_t  *account;
 
+    store_reward_moved(t, reward, REFERRAL_TALLY_ALL, from);
+
     if (reward->row.to != REFERRAL_TO_REFERRER) {
         return;
     }
 
-    if (from != REFERRAL_REWARD_NEW) {
-        store_score_reward(t, reward->program, reward->row.code, from, -1);
-    }
-
-    store_score_reward(t, reward->program, reward->row.code,
-                       reward->row.state, 1);
+    store_reward_moved(t, reward, reward->row.code, from);
 
     if (reward->row.currency == 0) {
         return;

@@ -60,8 +60,8 @@ sub help {
 
     is($code, 0, 'help is no failure');
     is($err, '', 'and goes to standard output');
-    like($out, qr/^  \Q$_\E\b/m, "it tells of $_") for qw(stat verify keygen
-        token --json);
+    like($out, qr/^  \Q$_\E\b/m, "it tells of $_") for qw(stat verify import
+        keygen token --json --dry-run);
     like($out, qr/exit status.*0 .*1 .*2 /is, 'and of exit codes');
 
     ($code, $out) = ctl('stat', '--version', '/nowhere');
@@ -70,9 +70,9 @@ sub help {
 
 
 sub wrong_use {
-    refused(qr/the commands are stat, verify, keygen and token/);
+    refused(qr/the commands are stat, verify, import, keygen and token/);
     refused(qr/unknown command "$_", the commands are stat/, $_)
-        for qw(rebuild backup compact purge import export erase Stat);
+        for qw(rebuild backup compact purge export erase Stat);
 
     refused(qr/unknown option "--jsn"/, '--jsn', 'stat', $tmp);
     refused(qr/unknown option "--json=1"/, 'stat', '--json=1', $tmp);
@@ -204,7 +204,7 @@ sub stat_store {
 
     is("$code$err", '0', 'stat');
     like($out, qr/^id +[0-9a-f]{32}$/m, 'tells the id');
-    like($out, qr/^schema +1$/m, 'the schema');
+    like($out, qr/^schema +2$/m, 'the schema');
     like($out, qr/^map +64\.0 MiB$/m, 'the map as nginx made it');
     like($out, qr/^$_ +[\d.]+ [KM]iB$/m, "the size $_") for qw(file used);
     like($out, qr/^journal +34$/m, 'a program, three codes and the clicks');
@@ -223,7 +223,7 @@ sub stat_store {
     cmp_ok(delete $json->{last_txn}, '>', 0, 'the transaction');
     cmp_ok(delete $json->{readers}, '<=', delete $json->{max_readers},
         'the readers');
-    is_deeply($json, { schema => 1, map_size => 64 << 20, journal => 34,
+    is_deeply($json, { schema => 2, map_size => 64 << 20, journal => 34,
         codes => 3, slots => 1 }, 'and all the rest');
 
     chdir $tmp;
