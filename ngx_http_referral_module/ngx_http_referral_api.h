@@ -4,25 +4,46 @@
  * The companion endpoint: what its files share.
  *
  *   ngx_http_referral_api_module.c    directive, token file, life of a call
- *   ngx_http_referral_api_routes.c    routes, who may, query parameters
+ *   ngx_http_referral_api_routes.c    routes, who may
+ *   ngx_http_referral_api_args.c      query parameters
+ *   ngx_http_referral_api_path.c      ids in paths
  *   ngx_http_referral_api_body.c      request bodies, limits, JSON in
+ *   ngx_http_referral_api_signature.c signed bodies, their secrets
  *   ngx_http_referral_api_json.c      JSON out
  *   ngx_http_referral_api_answer.c    problem documents, headers, answers
  *   ngx_http_referral_api_fields.c    the rules of a code's fields
  *   ngx_http_referral_api_landing.c   the rules of its landing
  *   ngx_http_referral_api_codes.c     GET of codes
+ *   ngx_http_referral_api_score.c     what a code brought: events, points
  *   ngx_http_referral_api_write.c     PUT, POST and DELETE of codes
  *   ngx_http_referral_api_batch.c     many codes in one POST, and dry runs
  *   ngx_http_referral_api_query.c     parameters of counters, days
  *   ngx_http_referral_api_counters.c  counters
  *   ngx_http_referral_api_clicks.c    one click
+ *   ngx_http_referral_api_leaderboard.c       leaderboards
+ *   ngx_http_referral_api_rewards.c   rewards, and what is decided about them
+ *   ngx_http_referral_api_journal.c   the journal as a feed
+ *   ngx_http_referral_api_entry.c     an entry of it
+ *   ngx_http_referral_api_export.c    CSV, in many turns of the event loop
+ *   ngx_http_referral_api_tables.c    what is in it
+ *   ngx_http_referral_api_days.c      the same of counters
  *   ngx_http_referral_api_status.c    health and metrics
+ *   ngx_http_referral_api_metrics.c   metrics of events and rewards
+ *   ngx_http_referral_api_record.c    records taken and waited for
+ *   ngx_http_referral_api_conversions.c       events in, one event, held ones
+ *   ngx_http_referral_api_refunds.c   refunds in
+ *   ngx_http_referral_api_decide.c    held events approved or voided
+ *   ngx_http_referral_api_conversion_json.c   conversions and rewards out
+ *   ngx_http_referral_api_why.c       what is said about a conversion
  */
 
 #ifndef NGX_HTTP_REFERRAL_API_H
 #define NGX_HTTP_REFERRAL_API_H
 
 #include "ngx_http_referral_module.h"
+#include "referral_event_json.h"
+#include "referral_ledger.h"
+#include "referral_signature.h"
 #include "referral_tokens.h"
 
 #include <jansson.h>
@@ -64,11 +85,12 @@ typedef struct {
 typedef enum {
     NGX_HTTP_REFERRAL_API_NO_BODY = 0,
     NGX_HTTP_REFERRAL_API_JSON,
+    NGX_HTTP_REFERRAL_API_OPTIONAL,         /* JSON, or nothing at all */
     NGX_HTTP_REFERRAL_API_NDJSON            /* or one JSON object */
 } ngx_http_referral_api_body_e;
 
 typedef struct {
-    ngx_str_t                     path;     /* ends with "/": an id follows */
+    ngx_str_t                     path;     /* "*" in it is an id */
     ngx_uint_t                    method;
     ngx_uint_t                    scope;    /* referral_scope_t */
     ngx_http_referral_api_body_e  body;
@@ -80,6 +102,8 @@ typedef struct {
 typedef struct {
     ngx_http_referral_program_t          *program;  /* NULL: no API here */
     referral_tokens_t                    *tokens;   /* NULL: auth=off */
+    referral_secrets_t                   *secrets;  /* NULL: bodies are not
+                                                       signed */
 } ngx_http_referral_api_loc_conf_t;
 
 
@@ -115,6 +139,7 @@ struct ngx_http_referral_api_ctx_s {
     ngx_uint_t                            nwrites;
     ngx_uint_t                            pending;  /* writes waited for */
     ngx_http_referral_api_pt              answer;   /* when there are none */
+    void                                 *export;   /* of a CSV */
     unsigned                              ndjson:1;
     unsigned                              dry_run:1;
 };
@@ -132,19 +157,35 @@ void ngx_http_referral_api_finish(ngx_http_referral_api_ctx_t *api,
 /* Token, route, method, scope, parameters; sets api->route. */
 ngx_int_t ngx_http_referral_api_check(ngx_http_referral_api_ctx_t *api);
 
-/* A query parameter by its name, decoded; NULL when it was not given. */
-ngx_str_t *ngx_http_referral_api_arg(ngx_http_referral_api_ctx_t *api,
-    const char *name);
-
-/* limit=, with an error in api->problem when it is not 1 to 250. */
-ngx_uint_t ngx_http_referral_api_limit(ngx_http_referral_api_ctx_t *api);
-
 /* A snapshot; NULL: api->problem is set. */
 referral_snapshot_t *ngx_http_referral_api_read(
     ngx_http_referral_api_ctx_t *api);
 
 /* The problem of a store that cannot be read; returns NGX_DECLINED. */
 ngx_int_t ngx_http_referral_api_unreadable(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_path.c */
+
+/*
+ * Whether the path below the location fits the pattern of a route, in which
+ * "*" is one segment: *id, decoded.
+ */
+ngx_uint_t ngx_http_referral_api_path_matches(ngx_http_request_t *r,
+    const ngx_str_t *pattern, ngx_str_t *path, ngx_str_t *id);
+
+
+/* ngx_http_referral_api_args.c */
+
+/* Those of the route, decoded, into api->args. */
+ngx_int_t ngx_http_referral_api_args(ngx_http_referral_api_ctx_t *api);
+
+/* A query parameter by its name, decoded; NULL when it was not given. */
+ngx_str_t *ngx_http_referral_api_arg(ngx_http_referral_api_ctx_t *api,
+    const char *name);
+
+/* limit=, with an error in api->problem when it is not 1 to 250. */
+ngx_uint_t ngx_http_referral_api_limit(ngx_http_referral_api_ctx_t *api);
 
 
 /* ngx_http_referral_api_body.c */
@@ -158,6 +199,16 @@ ngx_int_t ngx_http_referral_api_body_read(ngx_http_referral_api_ctx_t *api);
 /* A JSON object, to be json_decref()ed; NULL: the problem is set. */
 json_t *ngx_http_referral_api_object(ngx_str_t *text,
     ngx_http_referral_api_problem_t *problem);
+
+
+/* ngx_http_referral_api_signature.c */
+
+/* The signature of api->body, where one is demanded. */
+ngx_int_t ngx_http_referral_api_signature(ngx_http_referral_api_ctx_t *api);
+
+/* Reads a file of secrets; logs what is wrong. */
+char *ngx_http_referral_api_secrets(ngx_conf_t *cf, ngx_str_t *file,
+    referral_secrets_t **secrets);
 
 
 /* ngx_http_referral_api_json.c */
@@ -199,6 +250,12 @@ void ngx_http_referral_json_text(ngx_http_referral_out_t *out,
     const char *key, const char *value);
 void ngx_http_referral_json_uint(ngx_http_referral_out_t *out,
     const char *key, uint64_t value);
+/* Beyond 2^53-1, decimal strings; TRUST.md M4. */
+void ngx_http_referral_json_int(ngx_http_referral_out_t *out,
+    const char *key, int64_t value);
+/* Decimal strings, always. */
+void ngx_http_referral_json_id(ngx_http_referral_out_t *out,
+    const char *key, uint64_t value);
 void ngx_http_referral_json_bool(ngx_http_referral_out_t *out,
     const char *key, ngx_uint_t value);
 void ngx_http_referral_json_null(ngx_http_referral_out_t *out,
@@ -226,6 +283,9 @@ void ngx_http_referral_api_error(ngx_pool_t *pool,
 /* Sends; with api->etag set, the answer may become a 304. */
 ngx_int_t ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status, const char *type, ngx_http_referral_out_t *out);
+/* The header only; length -1: not known.  As ngx_http_send_header(). */
+ngx_int_t ngx_http_referral_api_send_header(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status, const char *type, off_t length);
 ngx_int_t ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status, ngx_http_referral_out_t *out);
 ngx_int_t ngx_http_referral_api_send_problem(
@@ -268,11 +328,49 @@ referral_rc_t ngx_http_referral_api_code_lookup(
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     referral_str_t name, referral_code_t *code);
 
+const char *ngx_http_referral_api_code_status(unsigned status);
 void ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     const referral_code_t *code);
 ngx_int_t ngx_http_referral_api_code_get(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_code_list(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_score.c */
+
+/* Days of a code, as referral_tally_list() takes them. */
+
+typedef struct {
+    uint32_t                      program;
+    uint32_t                      code_id;  /* or REFERRAL_TALLY_ALL */
+    uint32_t                      from;
+    uint32_t                      to;
+} ngx_http_referral_api_range_t;
+
+typedef struct {
+    referral_str_t                event;
+    uint16_t                      currency;
+    referral_sum_t                sum;
+} ngx_http_referral_api_sum_t;
+
+/* Amounts of all events, ngx_http_referral_api_sum_t; NULL: unreadable. */
+ngx_array_t *ngx_http_referral_api_sums(ngx_pool_t *pool,
+    referral_snapshot_t *snap, const ngx_http_referral_api_range_t *range);
+
+/* Members of an object: how many events, their points and amounts. */
+void ngx_http_referral_api_tally_json(ngx_http_referral_out_t *out,
+    referral_str_t event, const referral_tally_t *tally, ngx_array_t *sums);
+void ngx_http_referral_api_sum_members(ngx_http_referral_out_t *out,
+    const referral_sum_t *sum);
+
+/* "events", a member for each event. */
+referral_rc_t ngx_http_referral_api_events_json(ngx_http_referral_out_t *out,
+    referral_snapshot_t *snap, const ngx_http_referral_api_range_t *range);
+
+/* "points", "tier", "rewards" and "amounts" of a code. */
+referral_rc_t ngx_http_referral_api_score_json(ngx_http_referral_out_t *out,
+    referral_snapshot_t *snap, uint32_t program, uint32_t code_id,
+    const referral_rules_t *rules);
 
 
 /* ngx_http_referral_api_write.c */
@@ -329,6 +427,8 @@ typedef enum {
     NGX_HTTP_REFERRAL_BY_LANDING,
     NGX_HTTP_REFERRAL_BY_CODE,
     NGX_HTTP_REFERRAL_BY_CLASS,
+    NGX_HTTP_REFERRAL_BY_EVENT,
+    NGX_HTTP_REFERRAL_BY_CURRENCY,
     NGX_HTTP_REFERRAL_BY_NOTHING
 } ngx_http_referral_by_e;
 
@@ -356,8 +456,8 @@ ngx_int_t ngx_http_referral_api_query(ngx_http_referral_api_query_t *query);
  * GET v1/counters
  *
  *   by     none: one row, the total; or day, hour, code, channel, landing,
- *          class.  hour is kept for the program as a whole only, and code
- *          cannot be combined with code=.
+ *          class, event, currency.  hour is kept for the program as a whole
+ *          only, and code cannot be combined with code=.
  *   from   RFC 3339 date or date-time; counted are whole days, UTC, both ends
  *   to     included, at most 400 of them.  Without both: all time; without
  *          to: until today; without from: 400 days.
@@ -376,6 +476,13 @@ ngx_int_t ngx_http_referral_api_query(ngx_http_referral_api_query_t *query);
  * links without one, "landing":"/welcome", "class":"human".  What has no
  * clicks has no row; but of classes there is a row each, always, and its
  * clicks have a total only.  With all time, from and to are null.
+ *
+ * Rows of events and of currencies have no clicks:
+ *
+ *   {"event":"purchase","count":2,"pending":1,"approved":1,"held":0,
+ *    "refunded":0,"unattributed":0,"rejected":0,"points":20,
+ *    "amounts":{"EUR":{"count":2,"gross":9998,"refunded":0}}}
+ *   {"currency":"EUR","count":2,"gross":9998,"refunded":0}
  */
 
 ngx_int_t ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api);
@@ -386,10 +493,214 @@ ngx_int_t ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_click(ngx_http_referral_api_ctx_t *api);
 
 
+/* ngx_http_referral_api_leaderboard.c */
+
+/*
+ * GET v1/leaderboard
+ *
+ *   period  all (when absent), a month as YYYY-MM, UTC, or the name of a
+ *           contest; one that was never declared is 404 "contest_not_found"
+ *   limit, after   as of lists; "next" is of this period only
+ *
+ *   {"program":"friends","period":"autumn","from":"2026-09-01T00:00:00Z",
+ *    "to":"2026-12-01T00:00:00Z","frozen":false,
+ *    "as_of":"2026-11-22T10:00:00Z",
+ *    "data":[{"rank":1,"code":"ANNA42","name":"Anna","points":25}],
+ *    "next":null}
+ *
+ * Codes with as many points have the same rank, the next has that of its
+ * place: 1, 1, 3.  frozen: the contest has ended, nothing changes it.  from
+ * and to are null for all time, and for a contest that is not configured any
+ * more.
+ */
+
+ngx_int_t ngx_http_referral_api_leaderboard(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_rewards.c */
+
+/*
+ * GET v1/rewards, one, and POST v1/rewards/{id}/approve, /claim and /void with
+ * an optional {"reason"}.  What is so already is a "duplicate"; what the state
+ * does not allow is 409 "reward_state".
+ */
+
+ngx_int_t ngx_http_referral_api_reward_list(ngx_http_referral_api_ctx_t *api);
+
+/* state=, with an error in api->problem when it is none; -1: absent. */
+int ngx_http_referral_api_reward_state(ngx_http_referral_api_ctx_t *api);
+
+ngx_int_t ngx_http_referral_api_reward_get(ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_reward_approve(
+    ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_reward_claim(ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_reward_void(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_journal.c */
+
+/*
+ * GET v1/journal: entries after a sequence as NDJSON, in order; the last line
+ * is {"next":SEQ,"more":bool}.
+ */
+
+ngx_int_t ngx_http_referral_api_journal(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_entry.c */
+
+/* Bits beside 1 << referral_record_type_t: kinds of notes. */
+
+#define NGX_HTTP_REFERRAL_ENTRY_NOTES    16
+
+#define ngx_http_referral_api_note_bit(kind)                                  \
+    (1u << (NGX_HTTP_REFERRAL_ENTRY_NOTES + (kind)))
+
+/* Names of types to bits; a name that is none: 0. */
+unsigned ngx_http_referral_api_entry_bit(referral_str_t name);
+
+/* Which door an event came through. */
+const char *ngx_http_referral_api_source_name(unsigned source);
+
+/* The bit of an entry, and the entry as an object. */
+unsigned ngx_http_referral_api_entry_type(const referral_entry_t *entry);
+void ngx_http_referral_api_entry_json(ngx_http_referral_out_t *out,
+    const referral_entry_t *entry);
+
+
+/* ngx_http_referral_api_tables.c */
+
+ngx_int_t ngx_http_referral_api_export_conversions(
+    ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_export_rewards(
+    ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_export_codes(ngx_http_referral_api_ctx_t *api);
+
+/* ngx_http_referral_api_days.c */
+
+ngx_int_t ngx_http_referral_api_export_counters(
+    ngx_http_referral_api_ctx_t *api);
+
+
 /* ngx_http_referral_api_status.c */
 
 ngx_int_t ngx_http_referral_api_health(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_metrics(ngx_http_referral_api_ctx_t *api);
+
+/* The head of a family of metrics, and the open label set of a sample. */
+void ngx_http_referral_api_family(ngx_http_referral_out_t *out,
+    const char *name, const char *type, const char *help);
+void ngx_http_referral_api_label(ngx_http_referral_out_t *out,
+    ngx_str_t *program);
+
+
+/* ngx_http_referral_api_metrics.c */
+
+/* Events, amounts and rewards of the program, while they can be read. */
+void ngx_http_referral_api_event_metrics(ngx_http_referral_out_t *out,
+    ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_conversions.c */
+
+/*
+ * POST v1/conversions reports an event: 201, 202 when it is held, 200 when it
+ * was there before.  GET v1/conversions/{order_id} is one, and
+ * GET v1/conversions?status=held those that wait for a decision, the oldest
+ * first.
+ */
+
+ngx_int_t ngx_http_referral_api_conversion_post(
+    ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_conversion_get(
+    ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_conversion_list(
+    ngx_http_referral_api_ctx_t *api);
+
+/* The answer about the order api->id; 201 becomes 202 when it is held. */
+ngx_int_t ngx_http_referral_api_conversion_answer(
+    ngx_http_referral_api_ctx_t *api, ngx_uint_t status, ngx_uint_t duplicate);
+
+/* The order api->id; an awaited one is not found. */
+referral_rc_t ngx_http_referral_api_conversion_find(
+    ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
+    referral_conversion_t *conversion);
+
+ngx_int_t ngx_http_referral_api_conversion_missing(
+    ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_refunds.c */
+
+ngx_int_t ngx_http_referral_api_refund_post(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_decide.c */
+
+/*
+ * The "reason" of a body, which may be empty or absent; *object holds it, and
+ * is to be json_decref()ed when it is not NULL.
+ */
+ngx_int_t ngx_http_referral_api_reason(ngx_http_referral_api_ctx_t *api,
+    json_t **object, referral_str_t *reason);
+
+/* POST v1/conversions/{order_id}/approve and /void, for held ones. */
+ngx_int_t ngx_http_referral_api_conversion_approve(
+    ngx_http_referral_api_ctx_t *api);
+ngx_int_t ngx_http_referral_api_conversion_void(
+    ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_record.c */
+
+/*
+ * Takes a record and waits until it is applied; handler then answers as a
+ * route's handler does, with a problem instead when the store did not say.
+ * Returns NGX_DONE, or NGX_DECLINED with the problem.
+ */
+
+typedef ngx_int_t (*ngx_http_referral_api_applied_pt)(
+    ngx_http_referral_api_ctx_t *api, const referral_result_t *result,
+    void *data);
+
+ngx_int_t ngx_http_referral_api_record(ngx_http_referral_api_ctx_t *api,
+    referral_record_t *record, ngx_http_referral_api_applied_pt handler,
+    void *data);
+
+/* The problem of a record whose outcome is not known. */
+ngx_int_t ngx_http_referral_api_unsure(ngx_http_referral_api_ctx_t *api);
+
+/* Errors into the problem; NGX_DECLINED when there are any, else NGX_OK. */
+
+ngx_int_t ngx_http_referral_api_field_errors(ngx_http_referral_api_ctx_t *api,
+    const referral_field_errors_t *errors);
+
+
+/* ngx_http_referral_api_conversion_json.c */
+
+void ngx_http_referral_api_conversion_json(ngx_http_referral_out_t *out,
+    const char *key, ngx_http_referral_api_ctx_t *api,
+    referral_snapshot_t *snap, const referral_conversion_t *conversion,
+    ngx_uint_t duplicate);
+void ngx_http_referral_api_reward_json(ngx_http_referral_out_t *out,
+    const char *key, const referral_reward_t *reward);
+void ngx_http_referral_api_reward_members(ngx_http_referral_out_t *out,
+    const referral_reward_t *reward);
+
+/* null when it is not present. */
+void ngx_http_referral_api_money_json(ngx_http_referral_out_t *out,
+    const char *key, ngx_uint_t present, int64_t amount);
+void ngx_http_referral_api_currency_json(ngx_http_referral_out_t *out,
+    ngx_uint_t present, unsigned currency);
+void ngx_http_referral_api_click_id_json(ngx_http_referral_out_t *out,
+    const unsigned char id[REFERRAL_CLICK_ID_SIZE]);
+
+
+/* ngx_http_referral_api_why.c */
+
+/* "why", one sentence: how it was attributed, or not, and where it stands. */
+void ngx_http_referral_api_why(ngx_http_referral_out_t *out,
+    const referral_conversion_t *conversion);
 
 
 #define ngx_http_referral_text(s)                                             \

@@ -79,14 +79,39 @@ ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
 
     r = api->request;
 
-    if (out->failed || ngx_http_referral_api_headers(api, status) != NGX_OK) {
+    if (out->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_referral_api_send_header(api, status, type, out->size);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out->buf->last_buf = (r == r->main);
+    out->buf->last_in_chain = 1;
+
+    return ngx_http_output_filter(r, out->first);
+}
+
+
+ngx_int_t
+ngx_http_referral_api_send_header(ngx_http_referral_api_ctx_t *api,
+    ngx_uint_t status, const char *type, off_t length)
+{
+    ngx_http_request_t  *r;
+
+    r = api->request;
+
+    if (ngx_http_referral_api_headers(api, status) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     r->headers_out.status = status;
-    r->headers_out.content_length_n = out->size;
+    r->headers_out.content_length_n = length;
 
-    if (out->size) {
+    if (length) {
         r->headers_out.content_type.data = (u_char *) type;
         r->headers_out.content_type.len = ngx_strlen(type);
         r->headers_out.content_type_len = r->headers_out.content_type.len;
@@ -102,16 +127,7 @@ ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
         r->disable_not_modified = 1;
     }
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out->buf->last_buf = (r == r->main);
-    out->buf->last_in_chain = 1;
-
-    return ngx_http_output_filter(r, out->first);
+    return ngx_http_send_header(r);
 }
 
 

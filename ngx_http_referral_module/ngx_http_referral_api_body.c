@@ -14,6 +14,7 @@ static ngx_uint_t ngx_http_referral_api_type(ngx_str_t *value,
     const char *type);
 static ngx_int_t ngx_http_referral_api_body_copy(ngx_http_request_t *r,
     ngx_buf_t *b, u_char **p);
+static const char *ngx_http_referral_api_not_json(const json_error_t *error);
 static const char *ngx_http_referral_api_limits(const u_char *p, size_t len);
 static size_t ngx_http_referral_api_string(const u_char *p, size_t len);
 
@@ -24,6 +25,12 @@ ngx_http_referral_api_body_check(ngx_http_referral_api_ctx_t *api)
     ngx_http_request_t  *r;
 
     r = api->request;
+
+    if (api->route->body == NGX_HTTP_REFERRAL_API_OPTIONAL
+        && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
+    {
+        return NGX_OK;
+    }
 
     if (ngx_http_referral_header(r, "content-encoding",
                                  sizeof("content-encoding") - 1).len)
@@ -100,6 +107,10 @@ ngx_http_referral_api_body_read(ngx_http_referral_api_ctx_t *api)
                    "the body is longer than 1 MiB");
     }
 
+    if (size == 0 && api->route->body == NGX_HTTP_REFERRAL_API_OPTIONAL) {
+        return NGX_OK;
+    }
+
     if (size == 0) {
         return ngx_http_referral_api_refuse(&api->problem,
                    NGX_HTTP_BAD_REQUEST, "empty_body", "the body is empty");
@@ -159,8 +170,9 @@ json_t *
 ngx_http_referral_api_object(ngx_str_t *text,
     ngx_http_referral_api_problem_t *problem)
 {
-    json_t      *object;
-    const char  *why;
+    json_t        *object;
+    const char    *why;
+    json_error_t   error;
 
     /* jansson would take a NUL as the end, whatever comes behind it */
 
@@ -175,11 +187,12 @@ ngx_http_referral_api_object(ngx_str_t *text,
     }
 
     object = json_loadb((char *) text->data, text->len,
-                        JSON_REJECT_DUPLICATES|JSON_DECODE_ANY, NULL);
+                        JSON_REJECT_DUPLICATES|JSON_DECODE_ANY, &error);
 
     if (object == NULL) {
         ngx_http_referral_api_refuse(problem, NGX_HTTP_BAD_REQUEST,
-                                     "invalid_json", "this is not JSON");
+                                     "invalid_json",
+                                     ngx_http_referral_api_not_json(&error));
         return NULL;
     }
 
@@ -191,6 +204,27 @@ ngx_http_referral_api_object(ngx_str_t *text,
     }
 
     return object;
+}
+
+
+/* Some of it would be JSON, but says one thing to one reader, another to
+   another. */
+
+static const char *
+ngx_http_referral_api_not_json(const json_error_t *error)
+{
+    switch (json_error_code(error)) {
+
+    case json_error_duplicate_key:
+        return "an object has a name twice";
+
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "there is a NUL in a string";
+
+    default:
+        return "this is not JSON";
+    }
 }
 
 

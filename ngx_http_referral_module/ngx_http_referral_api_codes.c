@@ -8,6 +8,7 @@
 typedef struct {
     ngx_http_referral_api_ctx_t  *api;
     referral_snapshot_t          *snap;
+    const referral_rules_t       *rules;
     ngx_http_referral_out_t       out;
     ngx_uint_t                    limit;
     ngx_uint_t                    n;
@@ -16,6 +17,12 @@ typedef struct {
 } ngx_http_referral_api_list_t;
 
 
+static referral_rc_t ngx_http_referral_api_code_rules(
+    referral_snapshot_t *snap, uint32_t program, referral_rules_t *rules);
+static referral_rc_t ngx_http_referral_api_code_object(
+    ngx_http_referral_out_t *out, ngx_http_referral_api_ctx_t *api,
+    referral_snapshot_t *snap, const referral_code_t *code,
+    const referral_rules_t *rules);
 static ngx_int_t ngx_http_referral_api_code_list_args(
     ngx_http_referral_api_ctx_t *api, referral_str_t *after,
     referral_str_t *owner);
@@ -89,21 +96,71 @@ ngx_http_referral_api_code_lookup(ngx_http_referral_api_ctx_t *api,
 }
 
 
+const char *
+ngx_http_referral_api_code_status(unsigned status)
+{
+    static const char *const  statuses[] = { "active", "paused", "ended" };
+
+    return statuses[ngx_min(status, REFERRAL_STATUS_ENDED)];
+}
+
+
 void
 ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     const referral_code_t *code)
 {
-    uint32_t           program;
-    referral_counts_t  counts;
-
-    static const char *const  statuses[] = { "active", "paused", "ended" };
+    uint32_t          program;
+    referral_rules_t  rules;
 
     program = ngx_http_referral_program_id(api->program->index);
 
-    if (referral_counts_get(snap, program, code->id, &counts) != REFERRAL_OK) {
+    if (ngx_http_referral_api_code_rules(snap, program, &rules) != REFERRAL_OK
+        || ngx_http_referral_api_code_object(out, api, snap, code, &rules)
+           != REFERRAL_OK)
+    {
         out->failed = 1;
-        return;
+    }
+}
+
+
+/* A store that has not been told any has no tiers. */
+
+static referral_rc_t
+ngx_http_referral_api_code_rules(referral_snapshot_t *snap, uint32_t program,
+    referral_rules_t *rules)
+{
+    referral_rc_t  rc;
+
+    rc = referral_rules_get(snap, program, rules);
+
+    if (rc == REFERRAL_NOT_FOUND) {
+        ngx_memzero(rules, sizeof(referral_rules_t));
+        rc = REFERRAL_OK;
+    }
+
+    return rc;
+}
+
+
+static referral_rc_t
+ngx_http_referral_api_code_object(ngx_http_referral_out_t *out,
+    ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
+    const referral_code_t *code, const referral_rules_t *rules)
+{
+    referral_rc_t                  rc;
+    referral_counts_t              counts;
+    ngx_http_referral_api_range_t  range;
+
+    ngx_memzero(&range, sizeof(ngx_http_referral_api_range_t));
+
+    range.program = ngx_http_referral_program_id(api->program->index);
+    range.code_id = code->id;
+
+    rc = referral_counts_get(snap, range.program, code->id, &counts);
+
+    if (rc != REFERRAL_OK) {
+        return rc;
     }
 
     ngx_http_referral_json_open(out, NULL, "{");
@@ -111,7 +168,7 @@ ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
                                ngx_http_referral_str(api->program->name));
     ngx_http_referral_json_str(out, "code", code->code);
     ngx_http_referral_json_text(out, "status",
-                                statuses[ngx_min(code->status, 2)]);
+                              ngx_http_referral_api_code_status(code->status));
     ngx_http_referral_json_str_or_null(out, "owner", code->owner);
     ngx_http_referral_json_text(out, "kind",
                                 code->kind == REFERRAL_KIND_PARTNER
@@ -121,7 +178,17 @@ ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
     ngx_http_referral_json_time(out, "created_at", code->created);
     ngx_http_referral_json_time(out, "changed_at", code->changed);
     ngx_http_referral_json_clicks(out, &counts);
+
+    rc = ngx_http_referral_api_events_json(out, snap, &range);
+
+    if (rc == REFERRAL_OK) {
+        rc = ngx_http_referral_api_score_json(out, snap, range.program,
+                                              code->id, rules);
+    }
+
     ngx_http_referral_json_close(out, "}");
+
+    return rc;
 }
 
 
@@ -211,17 +278,22 @@ ngx_http_referral_api_code_list_data(ngx_http_referral_api_list_t *list,
     referral_str_t after, referral_str_t owner)
 {
     uint32_t                  program;
+    referral_rules_t          rules;
     ngx_http_referral_out_t  *out;
 
     out = &list->out;
+    list->rules = &rules;
     program = ngx_http_referral_program_id(list->api->program->index);
 
     ngx_http_referral_json_open(out, NULL, "{");
     ngx_http_referral_json_open(out, "data", "[");
 
-    if (referral_code_list(list->snap, program, after, owner,
-                           ngx_http_referral_api_code_visit, list)
-        != REFERRAL_OK)
+    if (ngx_http_referral_api_code_rules(list->snap, program, &rules)
+        != REFERRAL_OK
+        || referral_code_list(list->snap, program, after, owner,
+                              ngx_http_referral_api_code_visit, list)
+           != REFERRAL_OK
+        || list->out.failed)
     {
         return ngx_http_referral_api_unreadable(list->api);
     }
@@ -256,7 +328,12 @@ ngx_http_referral_api_code_visit(void *data, const referral_code_t *code)
     list->n++;
     list->last = code->code;
 
-    ngx_http_referral_api_code_json(&list->out, list->api, list->snap, code);
+    if (ngx_http_referral_api_code_object(&list->out, list->api, list->snap,
+                                          code, list->rules)
+        != REFERRAL_OK)
+    {
+        list->out.failed = 1;
+    }
 
-    return 0;
+    return list->out.failed;
 }

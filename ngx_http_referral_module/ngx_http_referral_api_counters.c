@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_referral_api.h"
+#include "referral_money.h"
 
 
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
     ngx_uint_t                      n;
     ngx_uint_t                      more;
     referral_counts_t               sum;
+    ngx_array_t                    *sums;
 } ngx_http_referral_api_report_t;
 
 
@@ -37,6 +39,16 @@ static int ngx_http_referral_api_row_visit(void *data, referral_str_t label,
     int64_t start, const referral_counts_t *counts);
 static int ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
     referral_str_t code, const referral_counts_t *counts);
+static referral_rc_t ngx_http_referral_api_events(
+    ngx_http_referral_api_report_t *report);
+static int ngx_http_referral_api_event_row_visit(void *data,
+    referral_str_t event, int64_t start, const referral_tally_t *tally);
+static void ngx_http_referral_api_currencies(
+    ngx_http_referral_api_report_t *report);
+static int ngx_http_referral_api_currency_cmp(const void *one,
+    const void *two);
+static ngx_uint_t ngx_http_referral_api_row_here(
+    ngx_http_referral_api_report_t *report);
 
 
 ngx_int_t
@@ -200,6 +212,10 @@ ngx_http_referral_api_rows(ngx_http_referral_api_report_t *report)
 
         return rc;
 
+    case NGX_HTTP_REFERRAL_BY_EVENT:
+    case NGX_HTTP_REFERRAL_BY_CURRENCY:
+        return ngx_http_referral_api_events(report);
+
     default:
         return referral_counts_by(report->snap, report->program,
                                   report->code_id,
@@ -278,17 +294,9 @@ ngx_http_referral_api_row_visit(void *data, referral_str_t label,
     const char               *key;
     ngx_http_referral_out_t  *out;
 
-    if (report->seen++ < report->query.after) {
-        return 0;
+    if (!ngx_http_referral_api_row_here(report)) {
+        return report->more;
     }
-
-    if (report->n == report->query.limit) {
-        report->more = 1;
-        report->next = report->query.after + report->n;
-        return 1;
-    }
-
-    report->n++;
 
     out = &report->out;
     key = ngx_http_referral_api_dims[report->query.by];
@@ -337,4 +345,126 @@ ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
     ngx_http_referral_json_close(&report->out, "}");
 
     return 0;
+}
+
+
+static referral_rc_t
+ngx_http_referral_api_events(ngx_http_referral_api_report_t *report)
+{
+    ngx_http_referral_api_range_t  range;
+
+    range.program = report->program;
+    range.code_id = report->code_id ? report->code_id : REFERRAL_TALLY_ALL;
+    range.from = report->query.from;
+    range.to = report->query.to;
+
+    report->sums = ngx_http_referral_api_sums(report->out.pool, report->snap,
+                                              &range);
+    if (report->sums == NULL) {
+        return REFERRAL_SYSTEM;
+    }
+
+    if (report->query.by == NGX_HTTP_REFERRAL_BY_CURRENCY) {
+        ngx_http_referral_api_currencies(report);
+        return REFERRAL_OK;
+    }
+
+    return referral_tally_list(report->snap, range.program, range.code_id,
+                               range.from, range.to, 0,
+                               ngx_http_referral_api_event_row_visit, report);
+}
+
+
+static int
+ngx_http_referral_api_event_row_visit(void *data, referral_str_t event,
+    int64_t start, const referral_tally_t *tally)
+{
+    ngx_http_referral_api_report_t *report = data;
+
+    if (ngx_http_referral_api_row_here(report)) {
+        ngx_http_referral_json_open(&report->out, NULL, "{");
+        ngx_http_referral_json_str(&report->out, "event", event);
+        ngx_http_referral_api_tally_json(&report->out, event, tally,
+                                         report->sums);
+        ngx_http_referral_json_close(&report->out, "}");
+    }
+
+    return report->more;
+}
+
+
+/* The sums of events come by event: those of one currency are added up. */
+
+static void
+ngx_http_referral_api_currencies(ngx_http_referral_api_report_t *report)
+{
+    ngx_uint_t                    i, j, n;
+    referral_sum_t                sum;
+    ngx_http_referral_api_sum_t  *item;
+
+    item = report->sums->elts;
+    n = report->sums->nelts;
+
+    ngx_qsort(item, n, sizeof(ngx_http_referral_api_sum_t),
+              ngx_http_referral_api_currency_cmp);
+
+    for (i = 0; i < n && !report->more; i = j) {
+        ngx_memzero(&sum, sizeof(referral_sum_t));
+
+        for (j = i; j < n && item[j].currency == item[i].currency; j++) {
+            sum.count += item[j].sum.count;
+
+            if (__builtin_add_overflow(sum.gross, item[j].sum.gross,
+                                       &sum.gross))
+            {
+                sum.gross = INT64_MAX;
+            }
+
+            if (__builtin_add_overflow(sum.refunded, item[j].sum.refunded,
+                                       &sum.refunded))
+            {
+                sum.refunded = INT64_MAX;
+            }
+        }
+
+        if (ngx_http_referral_api_row_here(report)) {
+            ngx_http_referral_json_open(&report->out, NULL, "{");
+            ngx_http_referral_json_text(&report->out, "currency",
+                               referral_currency_alpha(item[i].currency));
+            ngx_http_referral_api_sum_members(&report->out, &sum);
+            ngx_http_referral_json_close(&report->out, "}");
+        }
+    }
+}
+
+
+static int
+ngx_http_referral_api_currency_cmp(const void *one, const void *two)
+{
+    const ngx_http_referral_api_sum_t *a = one;
+    const ngx_http_referral_api_sum_t *b = two;
+
+    return ngx_strcmp(referral_currency_alpha(a->currency),
+                      referral_currency_alpha(b->currency));
+}
+
+
+/* Whether a row is of this page; more is set by the first beyond it. */
+
+static ngx_uint_t
+ngx_http_referral_api_row_here(ngx_http_referral_api_report_t *report)
+{
+    if (report->seen++ < report->query.after) {
+        return 0;
+    }
+
+    if (report->n == report->query.limit) {
+        report->more = 1;
+        report->next = report->query.after + report->n;
+        return 0;
+    }
+
+    report->n++;
+
+    return 1;
 }

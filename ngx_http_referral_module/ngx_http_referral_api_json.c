@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_referral_api.h"
+#include "referral_money.h"
 
 
 #define NGX_HTTP_REFERRAL_OUT_BLOCK  4096
@@ -170,6 +171,27 @@ ngx_http_referral_json_uint(ngx_http_referral_out_t *out, const char *key,
 {
     ngx_http_referral_json_key(out, key);
     ngx_http_referral_out_printf(out, "%uL", value);
+}
+
+
+void
+ngx_http_referral_json_int(ngx_http_referral_out_t *out, const char *key,
+    int64_t value)
+{
+    ngx_http_referral_json_key(out, key);
+    ngx_http_referral_out_printf(out,
+                                 value > REFERRAL_JSON_MAX
+                                 || value < -REFERRAL_JSON_MAX
+                                 ? "\"%L\"" : "%L", value);
+}
+
+
+void
+ngx_http_referral_json_id(ngx_http_referral_out_t *out, const char *key,
+    uint64_t value)
+{
+    ngx_http_referral_json_key(out, key);
+    ngx_http_referral_out_printf(out, "\"%uL\"", value);
 }
 
 

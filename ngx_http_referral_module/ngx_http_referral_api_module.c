@@ -14,6 +14,8 @@ static char *ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_referral_api_location(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
+static char *ngx_http_referral_api_auth(ngx_conf_t *cf,
+    ngx_http_referral_api_loc_conf_t *alcf);
 static char *ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
     referral_tokens_t **tokens);
 static void ngx_http_referral_api_free_tokens(void *data);
@@ -145,6 +147,10 @@ ngx_http_referral_api_body_handler(ngx_http_request_t *r)
     rc = ngx_http_referral_api_body_read(api);
 
     if (rc == NGX_OK) {
+        rc = ngx_http_referral_api_signature(api);
+    }
+
+    if (rc == NGX_OK) {
         rc = api->route->handler(api);
     }
 
@@ -173,6 +179,7 @@ ngx_http_referral_api_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->program = NULL;
      *     conf->tokens = NULL;
+     *     conf->secrets = NULL;
      */
 
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_referral_api_loc_conf_t));
@@ -212,7 +219,7 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_referral_api_loc_conf_t *alcf = conf;
 
     char                           *rv;
-    ngx_str_t                      *value, file;
+    ngx_str_t                      *value;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_referral_program_t    *program;
     ngx_http_referral_main_conf_t  *rmcf;
@@ -228,8 +235,9 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    if (cf->args->nelts != 3) {
-        return "takes a program and either \"token_file=file\" or \"auth=off\"";
+    if (cf->args->nelts != 3 && cf->args->nelts != 4) {
+        return "takes a program and either \"token_file=file "
+               "[secret_file=file]\" or \"auth=off\"";
     }
 
     value = cf->args->elts;
@@ -244,20 +252,9 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_strncmp(value[2].data, "token_file=", 11) == 0) {
-        file.data = value[2].data + 11;
-        file.len = value[2].len - 11;
-
-        rv = ngx_http_referral_api_tokens(cf, &file, &alcf->tokens);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-
-    } else if (ngx_strcmp(value[2].data, "auth=off") != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", it must be "
-                           "\"token_file=file\" or \"auth=off\"", &value[2]);
-        return NGX_CONF_ERROR;
+    rv = ngx_http_referral_api_auth(cf, alcf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     alcf->program = program;
@@ -284,6 +281,53 @@ ngx_http_referral_api_location(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_referral_api_auth(ngx_conf_t *cf,
+    ngx_http_referral_api_loc_conf_t *alcf)
+{
+    char       *rv;
+    ngx_str_t  *value, file;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[2].data, "auth=off") == 0) {
+
+        /* a secret goes with a token, which says what its owner may */
+
+        return (cf->args->nelts == 3) ? NGX_CONF_OK
+                                      : "takes nothing after \"auth=off\"";
+    }
+
+    if (ngx_strncmp(value[2].data, "token_file=", 11) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be "
+                           "\"token_file=file\" or \"auth=off\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    file.data = value[2].data + 11;
+    file.len = value[2].len - 11;
+
+    rv = ngx_http_referral_api_tokens(cf, &file, &alcf->tokens);
+
+    if (rv != NGX_CONF_OK || cf->args->nelts == 3) {
+        return rv;
+    }
+
+    if (ngx_strncmp(value[3].data, "secret_file=", 12) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be "
+                           "\"secret_file=file\"", &value[3]);
+        return NGX_CONF_ERROR;
+    }
+
+    file.data = value[3].data + 12;
+    file.len = value[3].len - 12;
+
+    return ngx_http_referral_api_secrets(cf, &file, &alcf->secrets);
 }
 
 

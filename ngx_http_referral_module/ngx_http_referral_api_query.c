@@ -23,7 +23,7 @@ static ngx_int_t ngx_http_referral_api_offset(ngx_str_t *text, size_t pos);
 
 
 const char *const  ngx_http_referral_api_dims[] = {
-    "day", "hour", "channel", "landing", "code", "class"
+    "day", "hour", "channel", "landing", "code", "class", "event", "currency"
 };
 
 
@@ -76,7 +76,8 @@ ngx_http_referral_api_query_by(ngx_http_referral_api_query_t *query)
 
     if (i == NGX_HTTP_REFERRAL_BY_NOTHING) {
         ngx_http_referral_api_query_wrong(query, "by",
-            "it is not day, hour, code, channel, landing or class");
+            "it is not day, hour, code, channel, landing, class, event or "
+            "currency");
 
     } else if (code != NULL && (i == NGX_HTTP_REFERRAL_BY_HOUR
                                 || i == NGX_HTTP_REFERRAL_BY_CODE))

@@ -7,29 +7,22 @@
 
 static referral_scope_t ngx_http_referral_api_scope(ngx_http_request_t *r);
 static ngx_int_t ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api);
-static ngx_uint_t ngx_http_referral_api_path_matches(const ngx_str_t *route,
-    ngx_str_t *path);
 static ngx_int_t ngx_http_referral_api_not_allowed(
     ngx_http_referral_api_ctx_t *api, ngx_str_t *path);
 static ngx_uint_t ngx_http_referral_api_cross_site(ngx_http_request_t *r);
-static ngx_int_t ngx_http_referral_api_args(ngx_http_referral_api_ctx_t *api);
-static ngx_int_t ngx_http_referral_api_add_arg(
-    ngx_http_referral_api_ctx_t *api, ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_http_referral_api_unescape(ngx_pool_t *pool,
-    ngx_str_t *value);
 
 
 static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
 
-    { ngx_string("v1/codes/"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+    { ngx_string("v1/codes/*"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_code_get,
       { ngx_null_string } },
 
-    { ngx_string("v1/codes/"), NGX_HTTP_PUT, REFERRAL_SCOPE_WRITE,
+    { ngx_string("v1/codes/*"), NGX_HTTP_PUT, REFERRAL_SCOPE_WRITE,
       NGX_HTTP_REFERRAL_API_JSON, ngx_http_referral_api_code_put,
       { ngx_null_string } },
 
-    { ngx_string("v1/codes/"), NGX_HTTP_DELETE, REFERRAL_SCOPE_WRITE,
+    { ngx_string("v1/codes/*"), NGX_HTTP_DELETE, REFERRAL_SCOPE_WRITE,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_code_delete,
       { ngx_null_string } },
 
@@ -41,14 +34,83 @@ static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
       NGX_HTTP_REFERRAL_API_NDJSON, ngx_http_referral_api_code_post,
       { ngx_string("dry_run") } },
 
+    { ngx_string("v1/conversions"), NGX_HTTP_POST, REFERRAL_SCOPE_WRITE,
+      NGX_HTTP_REFERRAL_API_JSON, ngx_http_referral_api_conversion_post,
+      { ngx_null_string } },
+
+    { ngx_string("v1/conversions"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_conversion_list,
+      { ngx_string("status"), ngx_string("after"), ngx_string("limit") } },
+
+    { ngx_string("v1/conversions/*"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_conversion_get,
+      { ngx_null_string } },
+
+    { ngx_string("v1/conversions/*/refunds"), NGX_HTTP_POST,
+      REFERRAL_SCOPE_WRITE, NGX_HTTP_REFERRAL_API_JSON,
+      ngx_http_referral_api_refund_post, { ngx_null_string } },
+
+    { ngx_string("v1/conversions/*/approve"), NGX_HTTP_POST,
+      REFERRAL_SCOPE_WRITE, NGX_HTTP_REFERRAL_API_OPTIONAL,
+      ngx_http_referral_api_conversion_approve, { ngx_null_string } },
+
+    { ngx_string("v1/conversions/*/void"), NGX_HTTP_POST,
+      REFERRAL_SCOPE_WRITE, NGX_HTTP_REFERRAL_API_OPTIONAL,
+      ngx_http_referral_api_conversion_void, { ngx_null_string } },
+
     { ngx_string("v1/counters"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_counters,
       { ngx_string("by"), ngx_string("from"), ngx_string("to"),
         ngx_string("code"), ngx_string("limit"), ngx_string("after") } },
 
-    { ngx_string("v1/clicks/"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+    { ngx_string("v1/clicks/*"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_click,
       { ngx_null_string } },
+
+    { ngx_string("v1/leaderboard"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_leaderboard,
+      { ngx_string("period"), ngx_string("limit"), ngx_string("after") } },
+
+    { ngx_string("v1/rewards"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_reward_list,
+      { ngx_string("state"), ngx_string("to"), ngx_string("code"),
+        ngx_string("limit"), ngx_string("after") } },
+
+    { ngx_string("v1/rewards/*"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_reward_get,
+      { ngx_null_string } },
+
+    { ngx_string("v1/rewards/*/approve"), NGX_HTTP_POST, REFERRAL_SCOPE_WRITE,
+      NGX_HTTP_REFERRAL_API_OPTIONAL, ngx_http_referral_api_reward_approve,
+      { ngx_null_string } },
+
+    { ngx_string("v1/rewards/*/claim"), NGX_HTTP_POST, REFERRAL_SCOPE_WRITE,
+      NGX_HTTP_REFERRAL_API_OPTIONAL, ngx_http_referral_api_reward_claim,
+      { ngx_null_string } },
+
+    { ngx_string("v1/rewards/*/void"), NGX_HTTP_POST, REFERRAL_SCOPE_WRITE,
+      NGX_HTTP_REFERRAL_API_OPTIONAL, ngx_http_referral_api_reward_void,
+      { ngx_null_string } },
+
+    { ngx_string("v1/journal"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_journal,
+      { ngx_string("after"), ngx_string("limit"), ngx_string("type") } },
+
+    { ngx_string("export/conversions.csv"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_export_conversions,
+      { ngx_string("from"), ngx_string("to") } },
+
+    { ngx_string("export/rewards.csv"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_export_rewards,
+      { ngx_string("from"), ngx_string("to"), ngx_string("state") } },
+
+    { ngx_string("export/codes.csv"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_export_codes,
+      { ngx_null_string } },
+
+    { ngx_string("export/counters.csv"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_export_counters,
+      { ngx_string("from"), ngx_string("to") } },
 
     { ngx_string("v1/health"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_health,
@@ -171,11 +233,10 @@ ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api)
         route = &ngx_http_referral_api_routes[i];
 
         if (route->method == method
-            && ngx_http_referral_api_path_matches(&route->path, &path))
+            && ngx_http_referral_api_path_matches(r, &route->path, &path,
+                                                  &api->id))
         {
             api->route = route;
-            api->id.data = path.data + route->path.len;
-            api->id.len = path.len - route->path.len;
 
             return NGX_OK;
         }
@@ -185,30 +246,12 @@ ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api)
 }
 
 
-static ngx_uint_t
-ngx_http_referral_api_path_matches(const ngx_str_t *route, ngx_str_t *path)
-{
-    if (path->len < route->len
-        || ngx_strncmp(path->data, route->data, route->len) != 0)
-    {
-        return 0;
-    }
-
-    if (route->data[route->len - 1] != '/') {
-        return path->len == route->len;
-    }
-
-    return path->len > route->len
-           && ngx_strlchr(path->data + route->len, path->data + path->len, '/')
-              == NULL;
-}
-
-
 static ngx_int_t
 ngx_http_referral_api_not_allowed(ngx_http_referral_api_ctx_t *api,
     ngx_str_t *path)
 {
     u_char                               *p;
+    ngx_str_t                             id;
     ngx_uint_t                            i;
     const ngx_http_referral_api_route_t  *route;
 
@@ -222,7 +265,9 @@ ngx_http_referral_api_not_allowed(ngx_http_referral_api_ctx_t *api,
     for (i = 0; i < NGX_HTTP_REFERRAL_API_ROUTES; i++) {
         route = &ngx_http_referral_api_routes[i];
 
-        if (ngx_http_referral_api_path_matches(&route->path, path)) {
+        if (ngx_http_referral_api_path_matches(api->request, &route->path,
+                                               path, &id))
+        {
             p = ngx_sprintf(p, "%s%s", p > api->allow.data ? ", " : "",
                             route->method == NGX_HTTP_GET ? "GET, HEAD"
                             : route->method == NGX_HTTP_PUT ? "PUT"
@@ -256,178 +301,6 @@ ngx_http_referral_api_cross_site(ngx_http_request_t *r)
                 && ngx_memcmp(site.data, "same-origin", site.len) == 0)
            && !(site.len == sizeof("none") - 1
                 && ngx_memcmp(site.data, "none", site.len) == 0);
-}
-
-
-static ngx_int_t
-ngx_http_referral_api_args(ngx_http_referral_api_ctx_t *api)
-{
-    u_char     *p, *last, *end, *eq;
-    ngx_int_t   rc;
-    ngx_str_t   name, value;
-
-    p = api->request->args.data;
-    last = p + api->request->args.len;
-
-    for ( /* void */ ; p < last; p = end + 1) {
-
-        end = ngx_strlchr(p, last, '&');
-        if (end == NULL) {
-            end = last;
-        }
-
-        if (end == p) {
-            continue;
-        }
-
-        eq = ngx_strlchr(p, end, '=');
-        if (eq == NULL) {
-            eq = end;
-        }
-
-        name.data = p;
-        name.len = eq - p;
-        value.data = ngx_min(eq + 1, end);
-        value.len = end - value.data;
-
-        rc = ngx_http_referral_api_add_arg(api, &name, &value);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_referral_api_add_arg(ngx_http_referral_api_ctx_t *api,
-    ngx_str_t *name, ngx_str_t *value)
-{
-    ngx_int_t         rc;
-    ngx_uint_t        i;
-    const char       *message;
-    const ngx_str_t  *param;
-
-    param = api->route->params;
-    message = "there is no such parameter here";
-
-    for (i = 0; i < NGX_HTTP_REFERRAL_API_ARGS && param[i].len; i++) {
-
-        if (name->len != param[i].len
-            || ngx_strncmp(name->data, param[i].data, name->len) != 0)
-        {
-            continue;
-        }
-
-        if (api->args[i].data != NULL) {
-            message = "it is given twice";
-            break;
-        }
-
-        api->args[i] = *value;
-
-        rc = ngx_http_referral_api_unescape(api->request->pool, &api->args[i]);
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-
-        message = "it is not percent-encoded text";
-        break;
-    }
-
-    ngx_http_referral_api_error(api->request->pool, &api->problem,
-                                ngx_http_referral_str(*name), message);
-
-    return ngx_http_referral_api_refuse(&api->problem, NGX_HTTP_BAD_REQUEST,
-               "invalid_parameter", "a query parameter is not valid");
-}
-
-
-static ngx_int_t
-ngx_http_referral_api_unescape(ngx_pool_t *pool, ngx_str_t *value)
-{
-    u_char     *p, *last, *dst;
-    ngx_int_t   c;
-
-    p = value->data;
-    last = p + value->len;
-
-    dst = ngx_pnalloc(pool, value->len + 1);
-    if (dst == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    value->data = dst;
-
-    for ( /* void */ ; p < last; p++) {
-
-        if (*p == '+') {
-            *dst++ = ' ';
-            continue;
-        }
-
-        if (*p != '%') {
-            *dst++ = *p;
-            continue;
-        }
-
-        c = (last - p > 2) ? ngx_hextoi(p + 1, 2) : NGX_ERROR;
-
-        if (c < 0x20) {
-            return NGX_DECLINED;
-        }
-
-        *dst++ = (u_char) c;
-        p += 2;
-    }
-
-    value->len = dst - value->data;
-
-    return NGX_OK;
-}
-
-
-ngx_str_t *
-ngx_http_referral_api_arg(ngx_http_referral_api_ctx_t *api, const char *name)
-{
-    ngx_uint_t        i;
-    const ngx_str_t  *param;
-
-    param = api->route->params;
-
-    for (i = 0; i < NGX_HTTP_REFERRAL_API_ARGS && param[i].len; i++) {
-        if (ngx_strcmp(param[i].data, name) == 0) {
-            return api->args[i].data ? &api->args[i] : NULL;
-        }
-    }
-
-    return NULL;
-}
-
-
-ngx_uint_t
-ngx_http_referral_api_limit(ngx_http_referral_api_ctx_t *api)
-{
-    ngx_int_t   n;
-    ngx_str_t  *arg;
-
-    arg = ngx_http_referral_api_arg(api, "limit");
-
-    if (arg == NULL) {
-        return NGX_HTTP_REFERRAL_API_LIMIT;
-    }
-
-    n = ngx_atoi(arg->data, arg->len);
-
-    if (n < 1 || n > NGX_HTTP_REFERRAL_API_LIMIT_MAX) {
-        ngx_http_referral_api_error(api->request->pool, &api->problem,
-                                    ngx_http_referral_text("limit"),
-                                    "it is not a number from 1 to 250");
-    }
-
-    return n;
 }
 
 

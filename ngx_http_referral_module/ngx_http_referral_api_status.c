@@ -21,12 +21,8 @@ static void ngx_http_referral_api_health_queue(ngx_http_referral_out_t *out,
 static ngx_uint_t ngx_http_referral_api_info(referral_store_info_t *info);
 static ngx_uint_t ngx_http_referral_api_counts(
     ngx_http_referral_api_ctx_t *api, referral_counts_t *counts);
-static void ngx_http_referral_api_family(ngx_http_referral_out_t *out,
-    const char *name, const char *type, const char *help);
 static void ngx_http_referral_api_gauge(ngx_http_referral_out_t *out,
     const char *name, const char *help, uint64_t value);
-static void ngx_http_referral_api_label(ngx_http_referral_out_t *out,
-    ngx_str_t *program);
 static void ngx_http_referral_api_clicks_metrics(
     ngx_http_referral_out_t *out, ngx_str_t *program,
     referral_counts_t *counts);
@@ -60,6 +56,15 @@ static const ngx_http_referral_api_counter_t
       NGX_HTTP_REFERRAL_STAT_REFUSED },
     { "referral_records_recovered", "Records applied for dead workers.",
       NGX_HTTP_REFERRAL_STAT_RECOVERED },
+    { "referral_header_events",
+      "Events taken from X-Referral-Event of a storefront.",
+      NGX_HTTP_REFERRAL_STAT_EVENTS_HEADER },
+    { "referral_header_events_refused",
+      "Headers X-Referral-Event with a mistake, and events against the rules.",
+      NGX_HTTP_REFERRAL_STAT_EVENTS_REFUSED },
+    { "referral_header_events_lost",
+      "Events of X-Referral-Event that could not be stored.",
+      NGX_HTTP_REFERRAL_STAT_EVENTS_LOST },
     { NULL, NULL, 0 }
 };
 
@@ -183,6 +188,7 @@ ngx_http_referral_api_metrics(ngx_http_referral_api_ctx_t *api)
     if (ngx_http_referral_api_counts(api, &counts)) {
         ngx_http_referral_api_clicks_metrics(&out, &api->program->name,
                                              &counts);
+        ngx_http_referral_api_event_metrics(&out, api);
     }
 
     ngx_http_referral_api_stat_metrics(&out);
@@ -219,7 +225,7 @@ ngx_http_referral_api_counts(ngx_http_referral_api_ctx_t *api,
 }
 
 
-static void
+void
 ngx_http_referral_api_family(ngx_http_referral_out_t *out, const char *name,
     const char *type, const char *help)
 {
@@ -237,7 +243,7 @@ ngx_http_referral_api_gauge(ngx_http_referral_out_t *out, const char *name,
 }
 
 
-static void
+void
 ngx_http_referral_api_label(ngx_http_referral_out_t *out, ngx_str_t *program)
 {
     size_t  i;

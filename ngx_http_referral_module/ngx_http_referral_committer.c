@@ -44,6 +44,7 @@ typedef struct {
     /* the thread's own */
     uint64_t                        next_apply;     /* ms, monotonic */
     uint64_t                        next_maintain;
+    uint64_t                        next_tick;
     referral_result_t               batch[NGX_HTTP_REFERRAL_RESULTS];
 } ngx_http_referral_committer_t;
 
@@ -68,6 +69,12 @@ ngx_http_referral_open_programs(referral_error_t *err)
                                     ngx_http_referral_str(program[i]->name),
                                     &case_sensitive, &committer.programs[i],
                                     err);
+        if (rc != REFERRAL_OK) {
+            return rc;
+        }
+
+        rc = referral_store_rules(committer.store, committer.programs[i],
+                                  program[i]->rules, err);
         if (rc != REFERRAL_OK) {
             return rc;
         }
@@ -197,6 +204,13 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
     ngx_http_referral_recovered(NGX_HTTP_REFERRAL_APPLY);
     ngx_http_referral_deliver(committer.batch, batch.results);
 
+    if (batch.results != 0) {
+
+        /* one of them may be an event with a hold */
+
+        committer.next_tick = 0;
+    }
+
     if (batch.records != 0) {
         ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_COMMITS, 1);
         ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECORDS,
@@ -240,6 +254,36 @@ ngx_http_referral_maintain(void)
 }
 
 
+/*
+ * Approves what was on hold long enough.  Other workers add holds that this
+ * one is not told of: it looks again with every housekeeping.
+ */
+
+static void
+ngx_http_referral_tick(void)
+{
+    int64_t           wall, next;
+    referral_error_t  err;
+
+    wall = ngx_http_referral_wall();
+    committer.next_tick = UINT64_MAX;
+
+    if (referral_store_tick(committer.store, wall, &next, &err)
+        != REFERRAL_OK)
+    {
+        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_HOLDS, 0);
+        return;
+    }
+
+    ngx_http_referral_recovered(NGX_HTTP_REFERRAL_HOLDS);
+
+    if (next != 0) {
+        committer.next_tick = ngx_http_referral_now()
+                              + (uint64_t) ngx_max(next - wall, 0);
+    }
+}
+
+
 static unsigned
 ngx_http_referral_unapplied(referral_intake_t *intake)
 {
@@ -272,13 +316,15 @@ ngx_http_referral_sleep_until(uint64_t ms)
 static void
 ngx_http_referral_idle(referral_intake_t *intake)
 {
-    uint64_t  now;
+    uint64_t  now, keep;
+
+    keep = ngx_min(committer.next_maintain, committer.next_tick);
 
     while (!committer.stop && !committer.want_flush && !committer.want_apply) {
 
         now = ngx_http_referral_now();
 
-        if (now >= committer.next_maintain) {
+        if (now >= keep) {
             return;
         }
 
@@ -292,11 +338,11 @@ ngx_http_referral_idle(referral_intake_t *intake)
                 return;
             }
 
-            ngx_http_referral_sleep_until(committer.next_apply);
+            ngx_http_referral_sleep_until(ngx_min(committer.next_apply, keep));
             continue;
         }
 
-        ngx_http_referral_sleep_until(committer.next_maintain);
+        ngx_http_referral_sleep_until(keep);
         atomic_store(&committer.sleeping, 0);
 
         /* records gather for an interval from the first one on */
@@ -336,6 +382,11 @@ ngx_http_referral_turn(referral_intake_t *intake)
     if (!stop && now >= committer.next_maintain) {
         committer.next_maintain = now + NGX_HTTP_REFERRAL_MAINTAIN;
         ngx_http_referral_maintain();
+        committer.next_tick = 0;
+    }
+
+    if (!stop && now >= committer.next_tick) {
+        ngx_http_referral_tick();
     }
 
     if (stop || apply

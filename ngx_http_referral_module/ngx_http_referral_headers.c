@@ -13,7 +13,7 @@ static ngx_int_t ngx_http_referral_push_in(ngx_http_request_t *r,
     ngx_uint_t which, ngx_str_t *value);
 static ngx_int_t ngx_http_referral_header_filter(ngx_http_request_t *r);
 static void ngx_http_referral_drop_out(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, ngx_uint_t caching);
+    ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching);
 static ngx_uint_t ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name);
 
 
@@ -248,6 +248,12 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    /* X-Accel-Redirect: the answer of the next upstream will hide this one */
+
+    if (r->internal) {
+        ngx_http_referral_take_events(r);
+    }
+
     ctx = ngx_http_referral_get_ctx(r, 1);
     if (ctx == NULL) {
         return NGX_ERROR;
@@ -332,6 +338,8 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    ngx_http_referral_take_events(r);
+
     rc = NGX_OK;
     ngx_str_null(&cookie);
 
@@ -346,6 +354,7 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
     ctx = ngx_http_referral_get_ctx(r, 0);
 
     if (ctx == NULL) {
+        ngx_http_referral_drop_out(r, rlcf, 0);
         return ngx_http_next_header_filter(r);
     }
 
@@ -355,7 +364,7 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
 
     /* after add_header and expires, which must not undo it */
 
-    ngx_http_referral_drop_out(r, rlcf->program,
+    ngx_http_referral_drop_out(r, rlcf,
                                ctx->cache.len != 0 || cookie.len != 0);
 
     cache = ctx->cache.len ? &ctx->cache : cookie.len ? &private : NULL;
@@ -383,11 +392,15 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
 
 static void
 ngx_http_referral_drop_out(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, ngx_uint_t caching)
+    ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
+
+    if (!rlcf->strip && !caching) {
+        return;
+    }
 
     for (part = &r->headers_out.headers.part; part != NULL; part = part->next)
     {
@@ -413,16 +426,19 @@ ngx_http_referral_drop_out(ngx_http_request_t *r,
                 continue;
             }
 
-            if (program == NULL) {
+            if (rlcf->strip
+                && ngx_http_referral_named(&h[i].key, "x-referral-event", 0))
+            {
+                h[i].hash = 0;
                 continue;
             }
 
-            if (ngx_http_referral_named(&h[i].key, "x-referral-event", 0)
-                || (ngx_http_referral_named(&h[i].key, "set-cookie", 0)
-                    && (ngx_http_referral_sets(&h[i].value,
-                                               &program->cookie.name)
-                        || ngx_http_referral_sets(&h[i].value,
-                                               &program->cookie.plain_name))))
+            if (rlcf->program != NULL
+                && ngx_http_referral_named(&h[i].key, "set-cookie", 0)
+                && (ngx_http_referral_sets(&h[i].value,
+                                           &rlcf->program->cookie.name)
+                    || ngx_http_referral_sets(&h[i].value,
+                                            &rlcf->program->cookie.plain_name)))
             {
                 h[i].hash = 0;
             }

@@ -6,10 +6,6 @@
 #include "ngx_http_referral_hit.h"
 
 
-#define NGX_HTTP_REFERRAL_LOG_TEXT  64      /* bytes of a request in a log */
-
-
-static size_t ngx_http_referral_printable(ngx_str_t *s, u_char *out);
 static ngx_uint_t ngx_http_referral_find_link(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit);
 static ngx_uint_t ngx_http_referral_find_param(ngx_http_request_t *r,
@@ -142,9 +138,7 @@ ngx_http_referral_is_link(ngx_pool_t *pool,
 }
 
 
-/* error_log escapes nothing; returns the length of what is fit for it. */
-
-static size_t
+size_t
 ngx_http_referral_printable(ngx_str_t *s, u_char *out)
 {
     size_t   i;

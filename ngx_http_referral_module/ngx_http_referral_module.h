@@ -7,7 +7,8 @@
  *   ngx_http_referral_module.c    directives, merging, phases, life cycle
  *   ngx_http_referral_conf.c      referral_store, referral_key_file, referral
  *   ngx_http_referral_program.c   the referral_program block
- *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c   its directives
+ *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c, _events.c,
+ *                                 _rewards.c, _params.c   its directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
  *   ngx_http_referral_hit.c       its code, class, touch and record
  *   ngx_http_referral_target.c    where it leads
@@ -15,6 +16,7 @@
  *                                 the salted visitor hash
  *   ngx_http_referral_headers.c   X-Referral-* to the storefront, and the
  *                                 filter on the way back
+ *   ngx_http_referral_event.c     X-Referral-Event of a storefront's answer
  *   ngx_http_referral_vars.c      $referral_*
  *   ngx_http_referral_worker.c    those who wait for the disk; the timers
  *   ngx_http_referral_committer.c the thread
@@ -88,7 +90,26 @@ typedef struct {
     ngx_uint_t                   prefetch;
     ngx_flag_t                   gpc_ignore;
     referral_agents_t           *agents;        /* NULL: bots off */
+    referral_rules_t            *rules;         /* about events */
+    ngx_array_t                  rewards;       /* ngx_http_referral_place_t,
+                                                   of the rules' rewards */
 } ngx_http_referral_program_t;
+
+
+/* Where something stands in the configuration. */
+
+typedef struct {
+    u_char                      *file;
+    ngx_uint_t                   line;
+} ngx_http_referral_place_t;
+
+
+/* A parameter "name=value": what takes the value, or says what is wrong. */
+
+typedef struct {
+    ngx_str_t                    name;          /* with "=" */
+    const char                *(*set)(void *rule, ngx_str_t *value);
+} ngx_http_referral_rule_param_t;
 
 
 typedef struct {
@@ -158,6 +179,7 @@ typedef struct {
     ngx_str_t                    cache;         /* Cache-Control of the answer;
                                                    empty: not our affair */
     unsigned                     noindex:1;
+    ngx_http_upstream_t         *reported;      /* whose events were taken */
 
     ngx_http_referral_link_state_e  link_state;
     ngx_uint_t                   status;        /* of the answer to a link */
@@ -242,6 +264,51 @@ const char *ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url,
 /* A host name or [IPv6 address]: NULL, or what is wrong with it. */
 const char *ngx_http_referral_host(u_char *p, u_char *last);
 
+/* ngx_http_referral_program_events.c */
+
+char *ngx_http_referral_event(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_tier(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_contest(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral_self(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_referral_rules_create(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+ngx_int_t ngx_http_referral_rules_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+
+/* ngx_http_referral_program_rewards.c */
+
+char *ngx_http_referral_reward(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_referral_rewards_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+
+/* ngx_http_referral_program_params.c: for directives that name a rule */
+
+/*
+ * Looks at the name, the first argument: whether it is one, not yet among the
+ * n of the list (see referral_rules_find()), and there is room for it.  Logs
+ * what is wrong.
+ */
+ngx_int_t ngx_http_referral_rule_name(ngx_conf_t *cf, const void *list,
+    size_t size, ngx_uint_t n, ngx_uint_t max);
+
+/*
+ * Sets the parameters behind the name; bit i of seen: the i-th of the table
+ * was among them.  Logs what is wrong.
+ */
+ngx_int_t ngx_http_referral_rule_params(ngx_conf_t *cf,
+    const ngx_http_referral_rule_param_t *params, void *rule,
+    ngx_uint_t *seen);
+
+/* Values; 0: it is no such thing.  A time is at most REFERRAL_HOLD_MAX. */
+ngx_uint_t ngx_http_referral_rule_number(ngx_str_t *s, ngx_int_t min,
+    ngx_int_t max, ngx_int_t *n);
+ngx_uint_t ngx_http_referral_rule_time(ngx_str_t *s, ngx_int_t min,
+    uint32_t *seconds);
+ngx_uint_t ngx_http_referral_rule_is(ngx_str_t *s, const char *word);
+
 /* ngx_http_referral_program_cookie.c */
 
 char *ngx_http_referral_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -270,6 +337,16 @@ ngx_http_referral_link_t *ngx_http_referral_match(
 ngx_int_t ngx_http_referral_is_link(ngx_pool_t *pool,
     ngx_http_referral_program_t *program, ngx_str_t *target, ngx_str_t *path,
     ngx_log_t *log);
+
+
+/*
+ * error_log escapes nothing: the beginning of a text, fit for it.  out holds
+ * four times NGX_HTTP_REFERRAL_LOG_TEXT bytes; returns the length.
+ */
+
+#define NGX_HTTP_REFERRAL_LOG_TEXT  64
+
+size_t ngx_http_referral_printable(ngx_str_t *s, u_char *out);
 
 
 /* ngx_http_referral_visitor.c */
@@ -318,6 +395,25 @@ ngx_int_t ngx_http_referral_add_handler(ngx_http_request_t *r); /* PREACCESS */
 ngx_int_t ngx_http_referral_filter_init(ngx_conf_t *cf);
 ngx_table_elt_t *ngx_http_referral_push_out(ngx_http_request_t *r,
     const char *name, const ngx_str_t *value);
+
+
+/* ngx_http_referral_event.c */
+
+/*
+ * Takes the events that the upstream of a main request reports in its answer,
+ * once, where the location has a program.  Nothing here stops the answer.
+ */
+void ngx_http_referral_take_events(ngx_http_request_t *r);
+
+/*
+ * What became of the token of an event; the touches of a valid one must live
+ * as long as the event.
+ */
+void ngx_http_referral_event_token(referral_event_t *event,
+    referral_cookie_status_t status, const referral_touches_t *touches);
+
+/* A random number, for surprise gifts. */
+ngx_int_t ngx_http_referral_draw(uint64_t *draw);
 
 
 /* ngx_http_referral_vars.c */

@@ -52,7 +52,7 @@ ngx_http_referral_now(void)
 }
 
 
-static int64_t
+int64_t
 ngx_http_referral_wall(void)
 {
     struct timespec  ts;

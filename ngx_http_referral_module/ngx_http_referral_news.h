@@ -16,7 +16,8 @@
 typedef enum {
     NGX_HTTP_REFERRAL_APPLY = 0,            /* opening is for that, too */
     NGX_HTTP_REFERRAL_FLUSH,
-    NGX_HTTP_REFERRAL_KEEP                  /* house */
+    NGX_HTTP_REFERRAL_KEEP,                 /* house */
+    NGX_HTTP_REFERRAL_HOLDS                 /* that have passed */
 } ngx_http_referral_work_e;
 
 typedef struct {
@@ -35,9 +36,10 @@ typedef struct {
 
 void ngx_http_referral_news_init(int fd);
 
-/* Milliseconds of a clock that is never set. */
+/* Milliseconds of a clock that is never set, and of the one on the wall. */
 
 uint64_t ngx_http_referral_now(void);
+int64_t ngx_http_referral_wall(void);
 
 
 /* For the committer: progress to be looked at, an error or a warning, the end

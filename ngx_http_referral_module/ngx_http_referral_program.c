@@ -160,6 +160,48 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
       0,
       NULL },
 
+    { ngx_string("event"),
+      NGX_CONF_1MORE,
+      ngx_http_referral_event,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("tier"),
+      NGX_CONF_TAKE2,
+      ngx_http_referral_tier,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("reward"),
+      NGX_CONF_1MORE,
+      ngx_http_referral_reward,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("contest"),
+      NGX_CONF_1MORE,
+      ngx_http_referral_contest,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("self"),
+      NGX_CONF_TAKE1,
+      ngx_http_referral_self,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("bind"),
+      NGX_CONF_TAKE1,
+      ngx_http_referral_bind,
+      0,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -288,7 +330,8 @@ ngx_http_referral_program_create(ngx_conf_t *cf,
            != NGX_OK
         || ngx_array_init(&program->to_prefixes, cf->pool, 2,
                           sizeof(ngx_str_t))
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_referral_rules_create(cf, program) != NGX_OK)
     {
         return NULL;
     }
@@ -382,7 +425,8 @@ ngx_http_referral_program_end(ngx_conf_t *cf,
     if (ngx_http_referral_pass_end(cf, program) != NGX_OK
         || ngx_http_referral_landing_end(cf, program) != NGX_OK
         || ngx_http_referral_cookie_end(cf, rmcf, program) != NGX_OK
-        || ngx_http_referral_agents_end(cf, rmcf, program) != NGX_OK)
+        || ngx_http_referral_agents_end(cf, rmcf, program) != NGX_OK
+        || ngx_http_referral_rules_end(cf, program) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -6,7 +6,6 @@
 
 
 #define NGX_HTTP_REFERRAL_DAY          (24 * 60 * 60)
-#define NGX_HTTP_REFERRAL_WINDOW_MAX   (400 * NGX_HTTP_REFERRAL_DAY)
 #define NGX_HTTP_REFERRAL_PARAM_MAX    32
 
 
@@ -200,7 +199,7 @@ ngx_http_referral_window(ngx_conf_t *cf, void *post, void *data)
 {
     time_t  *window = data;
 
-    if (*window < 1 || *window > NGX_HTTP_REFERRAL_WINDOW_MAX) {
+    if (*window < 1 || *window > REFERRAL_WINDOW_MAX) {
         return "must be between 1s and 400d";
     }
 

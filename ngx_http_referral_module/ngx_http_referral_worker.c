@@ -213,21 +213,11 @@ ngx_http_referral_waiter_cleanup(void *data)
 }
 
 
-ngx_int_t
-ngx_http_referral_wait(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
+static void
+ngx_http_referral_await(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
     uint64_t seq, ngx_http_referral_need_e need,
     ngx_http_referral_waiter_pt handler, void *data)
 {
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_http_referral_waiter_cleanup;
-    cln->data = w;
-
     w->request = r;
     w->handler = handler;
     w->data = data;
@@ -245,8 +235,36 @@ ngx_http_referral_wait(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
     if (!worker.timer.timer_set) {
         ngx_add_timer(&worker.timer, NGX_HTTP_REFERRAL_TICK);
     }
+}
+
+
+ngx_int_t
+ngx_http_referral_wait(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
+    uint64_t seq, ngx_http_referral_need_e need,
+    ngx_http_referral_waiter_pt handler, void *data)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_referral_waiter_cleanup;
+    cln->data = w;
+
+    ngx_http_referral_await(r, w, seq, need, handler, data);
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_referral_watch(ngx_http_referral_waiter_t *w, uint64_t seq,
+    ngx_http_referral_waiter_pt handler, void *data)
+{
+    ngx_http_referral_await(NULL, w, seq, NGX_HTTP_REFERRAL_APPLIED, handler,
+                            data);
 }
 
 
@@ -261,6 +279,12 @@ ngx_http_referral_finish(ngx_http_referral_waiter_t *w, ngx_int_t rc,
     ngx_queue_remove(&w->queue);
 
     r = w->request;
+
+    if (r == NULL) {
+        w->handler(NULL, w, rc, result);
+        return;
+    }
+
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);

@@ -103,6 +103,15 @@ ngx_int_t ngx_http_referral_wait(ngx_http_request_t *r,
     void *data);
 
 
+/*
+ * The same with APPLIED, for nobody's request: the waiter is memory that lives
+ * until the handler is called, which gets no request.
+ */
+
+void ngx_http_referral_watch(ngx_http_referral_waiter_t *w, uint64_t seq,
+    ngx_http_referral_waiter_pt handler, void *data);
+
+
 /* 12 characters of base64url, and the bytes they stand for. */
 
 ngx_int_t ngx_http_referral_click_id(
@@ -135,6 +144,9 @@ typedef enum {
     NGX_HTTP_REFERRAL_STAT_RECORDS,
     NGX_HTTP_REFERRAL_STAT_REFUSED,         /* records the store passed over */
     NGX_HTTP_REFERRAL_STAT_RECOVERED,       /* applied for dead workers */
+    NGX_HTTP_REFERRAL_STAT_EVENTS_HEADER,   /* taken from X-Referral-Event */
+    NGX_HTTP_REFERRAL_STAT_EVENTS_REFUSED,  /* not taken, or not kept */
+    NGX_HTTP_REFERRAL_STAT_EVENTS_LOST,     /* the intake could not take it */
     NGX_HTTP_REFERRAL_STATS
 } ngx_http_referral_stat_e;
 

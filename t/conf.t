@@ -161,8 +161,8 @@ wrong(qr/no "referral_store" is set/, 'no store', store => '');
 wrong(qr/no "referral_key_file" is set/, 'no key file', key => '');
 right('no store where no program is in use', store => '', key => '',
     server => '');
-wrong(qr/unknown directive "event" in a program/,
-    'a directive that does not exist', block('event signup;'));
+wrong(qr/unknown directive "evnt" in a program/,
+    'a directive that does not exist', block('evnt signup;'));
 
 {
     my ($code, $out) = nginx_t(conf(store => '',

@@ -47,7 +47,7 @@ sub driver {
     system($ENV{CC} || 'cc', '-std=gnu11', '-O2', '-Wall', '-Wextra',
         '-Werror', "-I$root/lmdb-store", "-I$module", '-o', "$tmp/$name",
         "$root/t/unit/$name.c", (map { "$module/$_" } @sources),
-        '-lpcre2-8') == 0
+        '-lpcre2-8', '-lcrypto') == 0
         or BAIL_OUT("$name does not compile");
 
     return "$tmp/$name";
