@@ -5,6 +5,7 @@ package Referral::Browser;
 #
 #   my $b = Referral::Browser->new;
 #   $b->open($url); $b->click('a.buy'); $b->url; $b->texts('#code');
+#   $b->type('input[name="email"]', 'a@b.example');
 #   $b->cookies; $b->screenshot($file);
 #   $b->responses;    # all so far: {url, status, headers (lower case names)}
 #   $b->close;
@@ -96,9 +97,22 @@ sub texts {
 
 sub click {
     my ($self, $css) = @_;
+    $self->_call(POST => '/element/' . $self->_first($css) . '/click');
+}
+
+
+sub type {
+    my ($self, $css, $text) = @_;
+    $self->_call(POST => '/element/' . $self->_first($css) . '/value',
+        { text => $text });
+}
+
+
+sub _first {
+    my ($self, $css) = @_;
     my ($element) = $self->_find($css);
     die "no \"$css\" on the page\n" unless defined $element;
-    $self->_call(POST => "/element/$element/click");
+    return $element;
 }
 
 
