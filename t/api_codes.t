@@ -73,7 +73,10 @@ like($code->{created_at}, qr/^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'created_at');
 is_deeply($code, { program => 'friends', code => 'ANNA42', status => 'active',
     owner => 'u1', kind => 'customer', name => 'Anna', landing => undef,
     created_at => $code->{created_at}, changed_at => $code->{changed_at},
-    clicks => { total => 0, human => 0, unique => 0, classes => {} } },
+    clicks => { total => 0, human => 0, unique => 0, classes => {} },
+    events => {}, points => 0, amounts => {},
+    tier => { name => undef, next => undef, remaining => undef },
+    rewards => { map { $_ => 0 } qw(pending held approved claimed void) } },
     'all of it');
 
 $r = api(GET => '/v1/codes/ANNA42');

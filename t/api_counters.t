@@ -15,6 +15,8 @@ my $t = Referral::Nginx->new(workers => 2, conf => <<'EOC');
     referral_program friends {
         link "^/r/(?<code>[A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:/(?<channel>[a-z0-9]{1,16}))?$";
         landing http://127.0.0.1:%%PORT%%/welcome;
+        reward mug to=referrer on=purchase value=mug;
+        reward ten to=friend on=signup value=ten;
     }
     referral_program empty {
         link "^/e/(?<code>[A-Za-z0-9][A-Za-z0-9_-]{0,63})$";
@@ -172,7 +174,7 @@ for my $by (qw(code channel)) {
 
 # What is not understood.
 
-for (['by=event', 'by'], ['by=currency', 'by'], ['by=', 'by'], ['by=DAY', 'by'],
+for (['by=events', 'by'], ['by=', 'by'], ['by=DAY', 'by'],
     ['by=hour&code=ANNA', 'by'], ['by=code&code=ANNA', 'by'], ['from=x', 'from'],
     ['to=x', 'to'], ['from=2026-02-29', 'from'], ['from=2026-13-01', 'from'],
     ['from=2026-00-01', 'from'], ['from=2026-01-00', 'from'],
@@ -215,6 +217,90 @@ ok(wait_total(7), 'another click');
 is(counters('by=day', %if)->status, 200, 'another ETag');
 isnt(counters("from=$day")->header('ETag'), counters("from=$day&to=$day")
     ->header('ETag'), 'a range that ends today has another tomorrow');
+
+
+# Events and currencies.
+
+is_deeply(data('by=event')->{data}, [], 'no events');
+is_deeply(data('by=currency')->{data}, [], 'no amounts');
+
+my $orders = 0;
+
+for (['ANNA', 'purchase', 4999, 'EUR'], ['ANNA', 'purchase', 501, 'EUR'],
+    ['BOB', 'purchase', 300, 'JPY'], ['ANNA', 'signup'], [undef, 'purchase', 1, 'EUR'],
+    ['ANNA', 'signup', 9, 'BHD'])
+{
+    my ($code, $event, $amount, $currency) = @$_;
+    is($t->api(POST => '/v1/conversions', { event => $event, order_id => 'o' . ++$orders,
+        $code ? (code => $code) : (), $amount ? (amount => $amount,
+        currency => $currency) : () })->status, 201, "order $orders");
+}
+
+is($t->api(POST => '/v1/conversions/o1/refunds', { refund_id => 'r', amount => 999 })
+    ->status, 201, 'a part is refunded');
+is($t->api(POST => '/v1/conversions/o2/refunds', { refund_id => 'r' })->status, 201,
+    'another order as a whole');
+
+sub row {
+    my %row = ((map { $_ => 0 } qw(count pending approved held refunded unattributed
+        rejected points)), @_);
+    return \%row;
+}
+
+my $signup = row(event => 'signup', count => 2, approved => 2,
+    amounts => { BHD => { count => 1, gross => 9, refunded => 0 } });
+my $purchase = row(event => 'purchase', count => 4, approved => 2, refunded => 1,
+    unattributed => 1, amounts => { EUR => { count => 3, gross => 5501,
+    refunded => 1500 }, JPY => { count => 1, gross => 300, refunded => 0 } });
+
+sub by_event {
+    return [sort { $a->{event} cmp $b->{event} } @{ data("by=event$_[0]")->{data} }];
+}
+
+is_deeply(by_event(''), [$purchase, $signup], 'by event');
+is_deeply(by_event("&from=$day&to=$day"), [$purchase, $signup], 'by event, of today');
+is_deeply(by_event("&from=$yesterday&to=$yesterday"), [], 'by event, of yesterday');
+is_deeply(by_event('&code=BOB'), [row(event => 'purchase', count => 1, approved => 1,
+    amounts => { JPY => { count => 1, gross => 300, refunded => 0 } })],
+    'by event, of a code');
+
+my @currencies = ({ currency => 'BHD', count => 1, gross => 9, refunded => 0 },
+    { currency => 'EUR', count => 3, gross => 5501, refunded => 1500 },
+    { currency => 'JPY', count => 1, gross => 300, refunded => 0 });
+
+is_deeply(data('by=currency')->{data}, \@currencies, 'by currency');
+is_deeply(data("by=currency&from=$day")->{data}, \@currencies, 'by currency, of today');
+is_deeply(data('by=currency&code=ANNA')->{data}, [$currencies[0],
+    { %{ $currencies[1] }, count => 2, gross => 5500 }], 'by currency, of a code');
+
+for my $by (qw(event currency)) {
+    my (@rows, $after);
+
+    do {
+        my $d = data("by=$by&limit=1" . ($after ? "&after=$after" : ''));
+        push @rows, @{ $d->{data} };
+        $after = $d->{next};
+    } while ($after && @rows < 5);
+
+    is_deeply(\@rows, data("by=$by")->{data}, "by $by: all pages are the whole");
+}
+
+my %metric = map { /^(\S+) (\S+)$/ ? ($1 => $2) : () } split /\n/,
+    $t->api(GET => '/metrics')->body;
+my $friends = 'program="friends"';
+
+is($metric{"referral_events_total{$friends,event=\"purchase\"}"}, 4,
+    'metrics: events');
+is($metric{"referral_conversions{$friends,event=\"purchase\",result=\"$_\"}"},
+    $purchase->{$_}, "metrics: $_") for qw(pending approved held refunded unattributed
+    rejected);
+is($metric{"referral_amount_total{$friends,event=\"purchase\",currency=\"EUR\"}"},
+    5501, 'metrics: amounts');
+is($metric{"referral_refunded_amount_total{$friends,event=\"purchase\","
+    . 'currency="EUR"}'}, 1500, 'metrics: refunds');
+is($metric{"referral_rewards{$friends,result=\"$_\"}"}, $_ eq 'approved' ? 4
+    : $_ eq 'void' ? 1 : 0, "metrics: rewards $_")
+    for qw(pending held approved claimed void);
 
 
 # One click.
