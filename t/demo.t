@@ -52,6 +52,12 @@ is_deeply([$friend->texts('#code')], ['ANNA42'],
     'the checkout shows who sent the friend');
 $friend->screenshot("$shots/friend-checkout.png");
 
+$friend->click('a[href="/order"]');
+my ($order) = grep { $_->{url} eq "$base/order" } $friend->responses;
+is(scalar $friend->texts('#order'), 1, 'the friend orders');
+is(scalar(grep { /event/i } keys %{ $order->{headers} }), 0,
+    'and does not see what the shop reports');
+
 my $other = Referral::Browser->new;
 $other->open("$base/");
 
@@ -93,6 +99,9 @@ my $code = request($port, GET => '/referral/v1/codes/ANNA42',
     { Authorization => "Bearer $token" })->json;
 is($code->{clicks}{human}, 1, 'one person followed the link')
     or diag(explain($code));
+is($code->{events}{purchase}{approved}, 1, 'and bought');
+is($code->{points}, 10, 'which gave points');
+is($code->{amounts}{EUR}{approved}, 490, 'and a reward');
 
 is_deeply([grep { /\[(alert|emerg)\]|Sanitizer|runtime error/ }
     map { split /\n/, slurp($_) } "$dir/error.log", glob "$dir/report*"], [],
