@@ -16,31 +16,33 @@ typedef struct {
 } field_t;
 
 
+/* Set when it is right only: what is wrong needs no second error. */
+
 static const char *
 field_event(json_t *value, void *data)
 {
     referral_event_json_t *out = data;
 
-    const char  *message;
+    const char      *message;
+    referral_str_t   name;
 
-    message = referral_json_string(value, &out->event.event);
+    message = referral_json_string(value, &name);
 
     if (message != NULL) {
         return message;
     }
 
-    if (out->event.event.len == sizeof(REFERRAL_CLICK_EVENT) - 1
-        && memcmp(out->event.event.data, REFERRAL_CLICK_EVENT,
-                  out->event.event.len) == 0)
+    if (name.len == 0 || name.len > REFERRAL_RULE_NAME_MAX) {
+        return "it is not 1 to 32 bytes long";
+    }
+
+    if (name.len == sizeof(REFERRAL_CLICK_EVENT) - 1
+        && memcmp(name.data, REFERRAL_CLICK_EVENT, name.len) == 0)
     {
         return "it counts links followed, nobody can report it";
     }
 
-    if (out->event.event.len == 0
-        || out->event.event.len > REFERRAL_RULE_NAME_MAX)
-    {
-        return "it is not 1 to 32 bytes long";
-    }
+    out->event.event = name;
 
     return NULL;
 }
@@ -382,6 +384,10 @@ referral_event_json_rules(const referral_rules_t *rules,
     const referral_event_rule_t  *rule;
 
     event = &out->event.event;
+
+    if (event->len == 0) {
+        return;
+    }
 
     for (i = 0; i < rules->nevents; i++) {
         rule = &rules->events[i];

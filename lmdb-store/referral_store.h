@@ -97,9 +97,9 @@ referral_rc_t referral_store_rules(referral_store_t *store, uint32_t program,
     const referral_rules_t *rules, referral_error_t *err);
 
 /*
- * Approves what was on hold until now (ms); *next is when to call again, at
- * the latest: 0 when nothing is on hold.  On disk when it returns.  Committer
- * only.
+ * Approves what was on hold until now (ms), some hundreds at a time; *next is
+ * when to call again, at the latest, which may be now or before: 0 when
+ * nothing is on hold.  On disk when it returns.  Committer only.
  */
 
 referral_rc_t referral_store_tick(referral_store_t *store, int64_t now,

@@ -371,7 +371,7 @@ store_apply_click(store_txn_t *t, const referral_record_t *record)
     seq = store_journal(t, &row, sizeof(row));
 
     if (memcmp(row.click_id, none, sizeof(none)) != 0) {
-        store_put(t, STORE_CLK, row.click_id, sizeof(row.click_id), &seq,
+        store_put_new(t, STORE_CLK, row.click_id, sizeof(row.click_id), &seq,
                   sizeof(seq));
     }
 

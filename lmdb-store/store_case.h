@@ -39,9 +39,8 @@ void store_case_status(store_case_t *c, unsigned status);
 /* Less than the event has to bring, after refunds. */
 int store_case_below(const store_case_t *c);
 
-/* prog4 event2 customer; event 0: what the customer is bound to. */
-size_t store_customer_key(unsigned char *key, uint32_t program,
-    uint16_t event, referral_str_t customer);
+
+/* store_customer.c */
 
 /* The code a customer is bound to: 1, or 0 when there is none. */
 int store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
@@ -49,6 +48,11 @@ int store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
 
 /* Binds the customer to the code, unless bound already. */
 void store_case_bind(store_case_t *c);
+
+/* once=customer: a reason why the event does not get the only place; or 0. */
+uint32_t store_place_taken(store_case_t *c);
+void store_place_take(store_case_t *c);
+void store_place_free(store_case_t *c);
 
 
 /* store_attribute.c */
@@ -70,8 +74,25 @@ referral_result_t store_apply_refund(store_txn_t *t,
 
 referral_result_t store_apply_decision(store_txn_t *t,
     const referral_record_t *record);
+
+
+/* store_hold.c */
+
 referral_result_t store_apply_tick(store_txn_t *t,
     const referral_record_t *record);
+/* Waits until due, then becomes approved. */
+void store_due_put(store_txn_t *t, int64_t due, uint32_t program,
+    unsigned kind, uint64_t id, referral_str_t order_id);
+
+
+/* store_direct.c */
+
+/* What has to be so, seen inside the transaction: 0 when nothing is to do. */
+typedef int (*store_wanted_pt)(store_txn_t *t, referral_record_t *record);
+
+/* A transaction for one record, on disk when it returns. */
+referral_rc_t store_direct(referral_store_t *store, store_wanted_pt wanted,
+    referral_record_t *record, referral_error_t *err);
 
 
 /* store_credit.c */
@@ -141,26 +162,18 @@ void store_tally_move(store_txn_t *t, const store_order_row_t *order,
     unsigned from, unsigned to, int64_t points);
 void store_sum_add(store_txn_t *t, const store_order_row_t *order,
     int64_t gross, int64_t refunded, unsigned count);
+/* Adds to a sum, which stays at the end of its range and never wraps: 10^4
+   of the largest amounts reach it. */
+void store_add(int64_t *sum, int64_t n);
 /* The amounts of rewards of a code; NULL: the transaction has failed. */
 store_account_t *store_account(store_txn_t *t,
     const store_reward_row_t *reward);
 
 
-/* store_decide.c */
-
-#define STORE_TICK_ROWS  500        /* holds that one record lets pass */
-
-/* The row that is due first, and its time: 1, or 0 when nothing waits. */
-int store_due_first(store_txn_t *t, unsigned char key[21],
-    unsigned char *order_id, size_t *len, int64_t *due);
-void store_due_put(store_txn_t *t, int64_t due, uint32_t program,
-    unsigned kind, uint64_t id, referral_str_t order_id);
-
-
 /* store_note.c */
 
-/* Writes a note; returns its place in the journal. */
-uint64_t store_note(store_txn_t *t, int64_t now, const referral_note_t *note);
+/* What followed from a record, for those who read the journal. */
+void store_note(store_txn_t *t, int64_t now, const referral_note_t *note);
 
 
 #endif /* REFERRAL_STORE_CASE_H */

@@ -108,8 +108,6 @@ store_credit_rewards(store_case_t *c, unsigned single, unsigned every,
 void
 store_credit(store_case_t *c)
 {
-    c->order.row.flags |= STORE_ORDER_CREDITED;
-
     store_credit_points(c);
     store_credit_rewards(c, 1, 1, 0);
 }
@@ -130,12 +128,11 @@ store_credit_released(store_case_t *c)
     unsigned char       copy[STORE_REWARD_SIZE];
 
     n = c->order.row.nrewards;
-    c->order.row.flags |= STORE_ORDER_CREDITED;
 
     store_credit_points(c);
 
     for (i = 0; i < n; i++) {
-        if (store_reward_load(c->t, c->order.program, c->order.rewards[i],
+        if (store_reward_get(c->t, c->order.program, c->order.rewards[i],
                               copy, &reward)
             && reward.row.state == REFERRAL_REWARD_HELD)
         {
@@ -190,21 +187,6 @@ store_uncredit_points(store_case_t *c)
 }
 
 
-static void
-store_free_place(store_case_t *c)
-{
-    unsigned char  key[6 + REFERRAL_ID_MAX];
-
-    if (c->order.row.flags & STORE_ORDER_ONCE) {
-        store_delete(c->t, STORE_CUS, key,
-                     store_customer_key(key, c->order.program,
-                                        c->order.row.event,
-                                        c->order.customer));
-        c->order.row.flags &= (uint8_t) ~STORE_ORDER_ONCE;
-    }
-}
-
-
 void
 store_uncredit(store_case_t *c)
 {
@@ -213,10 +195,10 @@ store_uncredit(store_case_t *c)
     unsigned char       copy[STORE_REWARD_SIZE];
 
     store_uncredit_points(c);
-    store_free_place(c);
+    store_place_free(c);
 
     for (i = 0; i < c->order.row.nrewards; i++) {
-        if (store_reward_load(c->t, c->order.program, c->order.rewards[i],
+        if (store_reward_get(c->t, c->order.program, c->order.rewards[i],
                               copy, &reward)
             && !(reward.row.flags & STORE_REWARD_EVERY))
         {
@@ -230,6 +212,4 @@ store_uncredit(store_case_t *c)
     for (i = 0; i < n; i++) {
         store_every_remove(c, c->order.counted[i]);
     }
-
-    c->order.row.flags &= (uint8_t) ~STORE_ORDER_CREDITED;
 }

@@ -10,12 +10,7 @@
 #include "store_case.h"
 
 
-/* What has to be so, seen inside the transaction: 0 when nothing is to do. */
-
-typedef int (*store_wanted_pt)(store_txn_t *t, referral_record_t *record);
-
-
-static referral_rc_t
+referral_rc_t
 store_direct(referral_store_t *store, store_wanted_pt wanted,
     referral_record_t *record, referral_error_t *err)
 {
@@ -111,64 +106,4 @@ referral_store_rules(referral_store_t *store, uint32_t program,
     }
 
     return store_direct(store, store_rules_wanted, &record, err);
-}
-
-
-/* ----------------------------------------------------------------- holds -- */
-
-static int
-store_tick_due(store_txn_t *t, int64_t *due)
-{
-    size_t         len;
-    unsigned char  key[21], order_id[REFERRAL_ID_MAX];
-
-    return store_due_first(t, key, order_id, &len, due);
-}
-
-
-static int
-store_tick_wanted(store_txn_t *t, referral_record_t *record)
-{
-    int64_t  due;
-
-    return store_tick_due(t, &due) && due <= record->time;
-}
-
-
-referral_rc_t
-referral_store_tick(referral_store_t *store, int64_t now, int64_t *next,
-    referral_error_t *err)
-{
-    referral_rc_t      rc;
-    store_txn_t        t;
-    referral_record_t  record;
-
-    memset(&record, 0, sizeof(record));
-    record.type = REFERRAL_RECORD_TICK;
-    record.time = now;
-
-    for ( ;; ) {
-        *next = 0;
-
-        if (store_begin(&t, store, MDB_RDONLY) == 0) {
-
-            if (!store_tick_due(&t, next)) {
-                *next = 0;
-            }
-
-            store_abort(&t);
-        }
-
-        rc = store_failed(&t, err);
-
-        if (rc != REFERRAL_OK || *next == 0 || *next > now) {
-            return rc;
-        }
-
-        rc = store_direct(store, store_tick_wanted, &record, err);
-
-        if (rc != REFERRAL_OK) {
-            return rc;
-        }
-    }
 }

@@ -107,18 +107,6 @@ store_same_event(const store_order_t *row, const referral_event_t *event)
 
 /* ----------------------------------------------------------------- cases -- */
 
-size_t
-store_customer_key(unsigned char *key, uint32_t program, uint16_t event,
-    referral_str_t customer)
-{
-    store_be32(key, program);
-    store_be16(key + 4, event);
-    memcpy(key + 6, customer.data, customer.len);
-
-    return 6 + customer.len;
-}
-
-
 int
 store_case_open(store_case_t *c, store_txn_t *t, uint32_t program,
     referral_str_t order_id, int64_t now)
@@ -134,7 +122,7 @@ store_case_open(store_case_t *c, store_txn_t *t, uint32_t program,
     c->order.channel = store_str("");
     c->order.customer = store_str("");
 
-    if (!store_order_load(t, program, order_id, c->copy, &c->order)) {
+    if (!store_order_get(t, program, order_id, c->copy, &c->order)) {
         return 0;
     }
 
@@ -209,7 +197,7 @@ store_case_status(store_case_t *c, unsigned status)
     note.id = c->order.row.seq;
     note.after = c->order.order_id;
 
-    (void) store_note(c->t, c->now, &note);
+    store_note(c->t, c->now, &note);
     store_case_lists(c, from);
 }
 
@@ -230,62 +218,6 @@ store_case_below(const store_case_t *c)
 }
 
 
-/* A binding holds until its time is over or its code has ended. */
-
-int
-store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
-    int64_t when, referral_code_t *code)
-{
-    MDB_val          v;
-    store_binding_t  bound;
-    unsigned char    key[6 + REFERRAL_ID_MAX];
-
-    if (customer.len == 0
-        || !store_get(t, STORE_CUS, key,
-                      store_customer_key(key, program, 0, customer), &v)
-        || v.mv_size != sizeof(bound))
-    {
-        return 0;
-    }
-
-    memcpy(&bound, v.mv_data, sizeof(bound));
-
-    return when < bound.until
-           && store_code_by_id(t, bound.code, code)
-           && code->status != REFERRAL_STATUS_ENDED;
-}
-
-
-void
-store_case_bind(store_case_t *c)
-{
-    store_order_t   *row;
-    store_binding_t  bound;
-    referral_code_t  code;
-    unsigned char    key[6 + REFERRAL_ID_MAX];
-
-    row = &c->order.row;
-
-    if (c->rules->rules.bind == 0 || c->order.customer.len == 0
-        || row->method == REFERRAL_METHOD_CUSTOMER
-        || store_bound(c->t, c->order.program, c->order.customer, row->when,
-                       &code))
-    {
-        return;
-    }
-
-    memset(&bound, 0, sizeof(bound));
-    bound.version = 1;
-    bound.code = row->code;
-    bound.from = row->when;
-    bound.until = row->when + (int64_t) c->rules->rules.bind * 1000;
-
-    store_put(c->t, STORE_CUS, key,
-              store_customer_key(key, c->order.program, 0, c->order.customer),
-              &bound, sizeof(bound));
-}
-
-
 /* ---------------------------------------------------------------- events -- */
 
 /* The rule of the event: 1, or 0 when it is not declared. */
@@ -293,22 +225,23 @@ store_case_bind(store_case_t *c)
 static int
 store_event_rule(store_case_t *c, referral_str_t name)
 {
-    unsigned  i;
+    int  i;
 
-    if (c->rules == NULL || store_same(name, store_str(REFERRAL_CLICK_EVENT)))
-    {
+    if (c->rules == NULL || referral_rules_click(name)) {
         return 0;
     }
 
-    for (i = 0; i < c->rules->rules.nevents; i++) {
-        if (store_same(c->rules->rules.events[i].name, name)) {
-            c->rule = &c->rules->rules.events[i];
-            c->order.row.event = c->rules->events[i];
-            return 1;
-        }
+    i = referral_rules_find(c->rules->rules.events,
+                            sizeof(referral_event_rule_t),
+                            c->rules->rules.nevents, name);
+    if (i < 0) {
+        return 0;
     }
 
-    return 0;
+    c->rule = &c->rules->rules.events[i];
+    c->order.row.event = c->rules->events[i];
+
+    return 1;
 }
 
 
@@ -384,30 +317,6 @@ store_event_refunds(store_case_t *c, unsigned awaited)
 }
 
 
-/* Whether the customer's only place for such an event is taken: a reason. */
-
-static uint32_t
-store_event_place(store_case_t *c)
-{
-    MDB_val        v;
-    unsigned char  key[6 + REFERRAL_ID_MAX];
-
-    if (c->rule->once != REFERRAL_ONCE_CUSTOMER) {
-        return 0;
-    }
-
-    if (c->order.customer.len == 0) {
-        return REFERRAL_REASON_NO_CUSTOMER;
-    }
-
-    return store_get(c->t, STORE_CUS, key,
-                     store_customer_key(key, c->order.program,
-                                        c->order.row.event,
-                                        c->order.customer), &v)
-           ? REFERRAL_REASON_ONCE : 0;
-}
-
-
 static unsigned
 store_event_decide(store_case_t *c)
 {
@@ -431,7 +340,7 @@ store_event_decide(store_case_t *c)
         why = REFERRAL_REASON_BELOW_MIN;
 
     } else {
-        why = store_event_place(c);
+        why = store_place_taken(c);
     }
 
     if (why != 0) {
@@ -446,21 +355,6 @@ store_event_decide(store_case_t *c)
 
     return (row->due <= c->now) ? REFERRAL_EVENT_APPROVED
                                 : REFERRAL_EVENT_PENDING;
-}
-
-
-static void
-store_event_take_place(store_case_t *c)
-{
-    unsigned char  key[6 + REFERRAL_ID_MAX];
-
-    if (c->rule->once == REFERRAL_ONCE_CUSTOMER) {
-        store_put(c->t, STORE_CUS, key,
-                  store_customer_key(key, c->order.program,
-                                     c->order.row.event, c->order.customer),
-                  c->order.order_id.data, c->order.order_id.len);
-        c->order.row.flags |= STORE_ORDER_ONCE;
-    }
 }
 
 
@@ -485,12 +379,12 @@ store_event_new(store_case_t *c, const referral_record_t *record,
 
     if (status == REFERRAL_EVENT_PENDING || status == REFERRAL_EVENT_APPROVED)
     {
-        store_event_take_place(c);
+        store_place_take(c);
         store_case_bind(c);
         store_credit(c);
 
     } else if (status == REFERRAL_EVENT_HELD) {
-        store_event_take_place(c);
+        store_place_take(c);
         store_credit_held(c);
     }
 

@@ -119,7 +119,7 @@ store_every_newest(store_txn_t *t, uint32_t program, uint32_t code,
         if (memcmp(v.mv_data, row, 2) == 0
             && row[2] != REFERRAL_REWARD_CLAIMED
             && row[2] != REFERRAL_REWARD_VOID
-            && store_reward_load(t, program,
+            && store_reward_get(t, program,
                            store_get_be64((unsigned char *) k.mv_data + 8),
                            copy, reward)
             && (reward->row.flags & STORE_REWARD_EVERY))

@@ -114,7 +114,7 @@ store_conversion(store_txn_t *t, const store_order_row_t *order,
     out->currency = row->currency;
     out->amount = row->amount;
     out->refunded = row->refunded;
-    out->points = (row->flags & STORE_ORDER_CREDITED) ? row->points : 0;
+    out->points = row->points;
     out->nrewards = row->nrewards;
     memcpy(out->rewards, order->rewards, row->nrewards * sizeof(uint64_t));
 }
@@ -129,7 +129,7 @@ referral_conversion_get(referral_snapshot_t *snap, uint32_t program,
 
     t = &snap->t;
 
-    if (!store_order_get(t, program, order_id, &order)
+    if (!store_order_get(t, program, order_id, NULL, &order)
         || order.row.status == REFERRAL_EVENT_AWAITED)
     {
         return t->rc ? store_rc(t->rc) : REFERRAL_NOT_FOUND;
@@ -215,7 +215,8 @@ store_list_held(void *data, const MDB_val *key, const MDB_val *value)
     order_id.len = value->mv_size;
 
     if (key->mv_size != 12
-        || !store_order_get(list->t, list->program, order_id, &order))
+        || !store_order_get(list->t, list->program, order_id, NULL,
+                            &order))
     {
         return store_corrupt(list->t, "a held order");
     }

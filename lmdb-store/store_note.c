@@ -7,7 +7,7 @@
 #include "store_case.h"
 
 
-uint64_t
+void
 store_note(store_txn_t *t, int64_t now, const referral_note_t *note)
 {
     referral_record_t  record;
@@ -18,5 +18,5 @@ store_note(store_txn_t *t, int64_t now, const referral_note_t *note)
     record.time = now;
     record.u.note = *note;
 
-    return store_journal_record(t, &record);
+    (void) store_journal_record(t, &record);
 }

@@ -83,9 +83,28 @@ store_order_parse(const MDB_val *value, store_order_row_t *order)
 }
 
 
+/* Copied to where it stays, when there is such a place. */
+
+static int
+store_settle(store_txn_t *t, const void *key, size_t len, unsigned db,
+    unsigned char *copy, size_t max, MDB_val *v)
+{
+    if (!store_get(t, db, key, len, v)) {
+        return 0;
+    }
+
+    if (copy != NULL && v->mv_size <= max) {
+        memcpy(copy, v->mv_data, v->mv_size);
+        v->mv_data = copy;
+    }
+
+    return 1;
+}
+
+
 int
 store_order_get(store_txn_t *t, uint32_t program, referral_str_t order_id,
-    store_order_row_t *order)
+    unsigned char *copy, store_order_row_t *order)
 {
     size_t         len;
     MDB_val        v;
@@ -97,7 +116,7 @@ store_order_get(store_txn_t *t, uint32_t program, referral_str_t order_id,
 
     len = store_order_key(key, program, order_id);
 
-    if (!store_get(t, STORE_ORD, key, len, &v)) {
+    if (!store_settle(t, key, len, STORE_ORD, copy, STORE_ORDER_SIZE, &v)) {
         return 0;
     }
 
@@ -110,37 +129,6 @@ store_order_get(store_txn_t *t, uint32_t program, referral_str_t order_id,
     order->order_id = order_id;
 
     return 1;
-}
-
-
-int
-store_order_load(store_txn_t *t, uint32_t program, referral_str_t order_id,
-    unsigned char *copy, store_order_row_t *order)
-{
-    size_t         len;
-    MDB_val        v;
-    unsigned char  key[4 + REFERRAL_ID_MAX];
-
-    len = store_order_key(key, program, order_id);
-
-    if (!store_get(t, STORE_ORD, key, len, &v)) {
-        return 0;
-    }
-
-    if (v.mv_size <= STORE_ORDER_SIZE) {
-        memcpy(copy, v.mv_data, v.mv_size);
-        v.mv_data = copy;
-
-        if (store_order_parse(&v, order) == 0) {
-            order->program = program;
-            order->order_id = order_id;
-            return 1;
-        }
-    }
-
-    store_fail(t, MDB_CORRUPTED, "an order");
-
-    return 0;
 }
 
 
@@ -213,14 +201,16 @@ store_reward_key(unsigned char *key, uint32_t program, uint64_t id)
 
 int
 store_reward_get(store_txn_t *t, uint32_t program, uint64_t id,
-    store_reward_row_t *reward)
+    unsigned char *copy, store_reward_row_t *reward)
 {
     MDB_val        v;
     unsigned char  key[12];
 
     store_reward_key(key, program, id);
 
-    if (!store_get(t, STORE_RWD, key, sizeof(key), &v)) {
+    if (!store_settle(t, key, sizeof(key), STORE_RWD, copy, STORE_REWARD_SIZE,
+                      &v))
+    {
         return 0;
     }
 
@@ -233,36 +223,6 @@ store_reward_get(store_txn_t *t, uint32_t program, uint64_t id,
     reward->id = id;
 
     return 1;
-}
-
-
-int
-store_reward_load(store_txn_t *t, uint32_t program, uint64_t id,
-    unsigned char *copy, store_reward_row_t *reward)
-{
-    MDB_val        v;
-    unsigned char  key[12];
-
-    store_reward_key(key, program, id);
-
-    if (!store_get(t, STORE_RWD, key, sizeof(key), &v)) {
-        return 0;
-    }
-
-    if (v.mv_size <= STORE_REWARD_SIZE) {
-        memcpy(copy, v.mv_data, v.mv_size);
-        v.mv_data = copy;
-
-        if (store_reward_parse(&v, reward) == 0) {
-            reward->program = program;
-            reward->id = id;
-            return 1;
-        }
-    }
-
-    store_fail(t, MDB_CORRUPTED, "a reward");
-
-    return 0;
 }
 
 

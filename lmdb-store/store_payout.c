@@ -57,7 +57,7 @@ referral_reward_get(referral_snapshot_t *snap, uint32_t program, uint64_t id,
 
     t = &snap->t;
 
-    if (!store_reward_get(t, program, id, &reward)) {
+    if (!store_reward_get(t, program, id, NULL, &reward)) {
         return t->rc ? store_rc(t->rc) : REFERRAL_NOT_FOUND;
     }
 
@@ -110,7 +110,7 @@ store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
 
     id = store_get_be64((unsigned char *) key->mv_data + list->prefix);
 
-    if (!store_reward_get(list->t, list->program, id, &reward)) {
+    if (!store_reward_get(list->t, list->program, id, NULL, &reward)) {
         return store_corrupt(list->t, "a reward of an index");
     }
 

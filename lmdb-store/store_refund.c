@@ -138,7 +138,7 @@ store_refund_rewards(store_case_t *c)
     row = &c->order.row;
 
     for (i = 0; i < row->nrewards; i++) {
-        if (store_reward_load(c->t, c->order.program, c->order.rewards[i],
+        if (store_reward_get(c->t, c->order.program, c->order.rewards[i],
                               copy, &reward)
             && reward.row.currency != 0
             && reward.row.state != REFERRAL_REWARD_VOID)

@@ -179,16 +179,16 @@ store_reward_count(store_txn_t *t, const store_reward_row_t *reward,
     account = store_account(t, reward);
 
     if (account != NULL) {
-        account->rewards[reward->row.state] += reward->row.amount;
+        store_add(&account->rewards[reward->row.state], reward->row.amount);
 
         if (from != REFERRAL_REWARD_NEW) {
-            account->rewards[from] -= reward->row.amount;
+            store_add(&account->rewards[from], -reward->row.amount);
         }
     }
 }
 
 
-static uint64_t
+static void
 store_reward_note(store_txn_t *t, const store_reward_row_t *reward,
     unsigned from, int64_t now)
 {
@@ -206,7 +206,7 @@ store_reward_note(store_txn_t *t, const store_reward_row_t *reward,
                              reward->row.rule);
     note.after = reward->order_id;
 
-    return store_note(t, now, &note);
+    store_note(t, now, &note);
 }
 
 
@@ -218,7 +218,7 @@ store_reward_write(store_txn_t *t, store_reward_row_t *reward, unsigned from,
 {
     reward->row.changed = now;
 
-    (void) store_reward_note(t, reward, from, now);
+    store_reward_note(t, reward, from, now);
     store_reward_put(t, reward);
     store_reward_list(t, reward, from);
     store_reward_count(t, reward, from);
@@ -263,10 +263,10 @@ store_reward_reduce(store_txn_t *t, store_reward_row_t *reward,
         account = store_account(t, reward);
 
         if (account != NULL) {
-            account->rewards[reward->row.state] -= less;
+            store_add(&account->rewards[reward->row.state], -less);
 
             if (reward->row.state == REFERRAL_REWARD_CLAIMED) {
-                account->owed += less;
+                store_add(&account->owed, less);
             }
         }
     }
@@ -308,8 +308,8 @@ store_reward_claim(store_txn_t *t, store_reward_row_t *reward, int64_t now)
         reward->row.offset = (account->owed < reward->row.amount)
                              ? account->owed : reward->row.amount;
         reward->row.paid -= reward->row.offset;
-        account->owed -= reward->row.offset;
-        account->paid += reward->row.paid;
+        store_add(&account->owed, -reward->row.offset);
+        store_add(&account->paid, reward->row.paid);
     }
 
     store_reward_state(t, reward, REFERRAL_REWARD_CLAIMED, now);

@@ -304,8 +304,7 @@ store_rules_load(store_txn_t *t, const unsigned char *ids, uint16_t n,
     r->click = NULL;
 
     for (i = 0; i < rules->nevents; i++) {
-        if (store_same(rules->events[i].name, store_str(REFERRAL_CLICK_EVENT)))
-        {
+        if (referral_rules_click(rules->events[i].name)) {
             r->click = &rules->events[i];
         }
     }

@@ -141,7 +141,7 @@ store_score_tier(store_txn_t *t, const referral_rules_t *rules,
     note.before = store_tier_name(rules, from);
     note.after = store_tier_name(rules, to);
 
-    (void) store_note(t, now, &note);
+    store_note(t, now, &note);
 }
 
 
@@ -225,9 +225,14 @@ store_click_counts(store_txn_t *t, const store_click_row_t *row,
     score = store_score(t, row->program, row->code);
     day = store_day(row->time);
 
-    if (score == NULL || day < score->click_day) {
+    if (score == NULL) {
         return 0;
     }
+
+    /*
+     * Also an earlier day begins anew: a clock that was ahead once must not
+     * stop the points of all days until then.
+     */
 
     if (day != score->click_day) {
         score->click_day = day;

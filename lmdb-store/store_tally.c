@@ -15,6 +15,15 @@ typedef struct {
 } store_page_t;
 
 
+void
+store_add(int64_t *sum, int64_t n)
+{
+    if (__builtin_add_overflow(*sum, n, sum)) {
+        *sum = (n > 0) ? INT64_MAX : INT64_MIN;
+    }
+}
+
+
 /* Where an event is counted; returns how many there are. */
 
 static unsigned
@@ -108,16 +117,8 @@ store_sum_add(store_txn_t *t, const store_order_row_t *order, int64_t gross,
 
         *size = sizeof(store_sum_t);
 
-        /* 10^4 orders of the largest amount: stays at the end, never wraps */
-
-        if (__builtin_add_overflow(sum->gross, gross, &sum->gross)) {
-            sum->gross = INT64_MAX;
-        }
-
-        if (__builtin_add_overflow(sum->refunded, refunded, &sum->refunded)) {
-            sum->refunded = INT64_MAX;
-        }
-
+        store_add(&sum->gross, gross);
+        store_add(&sum->refunded, refunded);
         sum->count += count;
     }
 }

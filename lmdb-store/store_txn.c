@@ -246,7 +246,7 @@ store_put_flags(store_txn_t *t, unsigned db, const void *key, size_t len,
         rc = mdb_put(t->txn, t->store->dbi[db], &k, &v, flags);
     }
 
-    if (rc != 0) {
+    if (rc != 0 && !(rc == MDB_KEYEXIST && (flags & MDB_NOOVERWRITE))) {
         store_fail(t, rc, "mdb_put()");
     }
 }
@@ -283,6 +283,14 @@ store_put(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size)
 {
     store_put_flags(t, db, key, len, value, size, 0);
+}
+
+
+void
+store_put_new(store_txn_t *t, unsigned db, const void *key, size_t len,
+    const void *value, size_t size)
+{
+    store_put_flags(t, db, key, len, value, size, MDB_NOOVERWRITE);
 }
 
 

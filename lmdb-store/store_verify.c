@@ -112,7 +112,7 @@ store_compare_rows(store_compare_t *c, unsigned db, uint64_t want)
 }
 
 
-/* A click is found by its id; when the id came twice, the later one is. */
+/* A click is found by its id; when the id came twice, the first is. */
 
 static void
 store_recount_click(store_compare_t *c, const store_click_row_t *row,
@@ -145,7 +145,8 @@ store_recount_click(store_compare_t *c, const store_click_row_t *row,
 
     store_be64(key, found);
 
-    if (found > seq && store_get(c->disk, STORE_JRNL, key, sizeof(key), &v)
+    if (found < seq && found != 0
+        && store_get(c->disk, STORE_JRNL, key, sizeof(key), &v)
         && v.mv_size == sizeof(other))
     {
         memcpy(&other, v.mv_data, sizeof(other));

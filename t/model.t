@@ -6,7 +6,7 @@
 # store: random operations must come to the same in both, in every counter,
 # reward, state and leaderboard.
 #
-#   SEED=7 OPS=3000 t/model.t       that one, again
+#   SEED=7 OPS=3000 perl t/model.t      that one, again
 #
 # Would catch: what is counted twice or not at all, a reward too many or too
 # few, points that do not follow a refund, a hold that passes too early, a

@@ -30,6 +30,7 @@ typedef struct {
     unsigned                programs;
     int64_t                 first;      /* of all times, ms */
     int64_t                 last;
+    uint64_t                told;       /* of the journal, until here */
 
     uint32_t                program;    /* of this dump */
     uint32_t                from;

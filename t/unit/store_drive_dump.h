@@ -3,9 +3,10 @@
  *
  * All that can be read of a store, as lines that begin with what they are and
  * the program: code, clicks, conversion, refund, reward, score, account,
- * leader, tally, sum.  What contradicts another way of reading the same is a
- * line that begins with "wrong".  Ids and sequences are not printed: a reward
- * is the n-th of its program.
+ * leader, tally, sum; and note: what the journal has told since the last time.
+ * What contradicts another way of reading the same is a line that begins with
+ * "wrong".  Ids and sequences are not printed: a reward is the n-th of its
+ * program.
  */
 
 #ifndef STORE_DRIVE_DUMP_H
@@ -346,6 +347,61 @@ drive_events(drive_t *d, const char *name, uint32_t code_id)
 }
 
 
+/* ---------------------------------------------------------------- notes */
+
+static const char *
+drive_state(const referral_note_t *note, unsigned state)
+{
+    if (note->kind == REFERRAL_NOTE_TIER) {
+        return "";
+    }
+
+    if (note->kind == REFERRAL_NOTE_EVENT) {
+        return (state == REFERRAL_EVENT_STATUSES)
+               ? "new" : referral_event_status_name(state);
+    }
+
+    return (state == REFERRAL_REWARD_NEW)
+           ? "new" : referral_reward_state_name(state);
+}
+
+
+static int
+drive_note(void *data, const referral_entry_t *entry)
+{
+    const char             *kind;
+    const referral_note_t  *note;
+
+    (void) data;
+
+    note = &entry->record->u.note;
+    kind = (note->kind == REFERRAL_NOTE_REWARD) ? "reward"
+           : (note->kind == REFERRAL_NOTE_EVENT) ? "event" : "tier";
+
+    printf("note\t%u\t%" PRId64 "\t%s\t%.*s\t%s\t%s\t%.*s\t%.*s\n",
+           note->program, entry->time, kind, STR(entry->code),
+           drive_state(note, note->from), drive_state(note, note->to),
+           STR(note->before), STR(note->after));
+
+    return 0;
+}
+
+
+static void
+drive_notes(drive_t *d)
+{
+    uint64_t  from;
+
+    do {
+        from = d->told;
+        drive_must(referral_journal_read(d->snap, from,
+                                         1 << REFERRAL_RECORD_NOTE, 100,
+                                         drive_note, d, &d->told),
+                   "referral_journal_read");
+    } while (d->told != from);
+}
+
+
 /* ------------------------------------------------------------ all of it */
 
 static int
@@ -415,6 +471,7 @@ drive_dump(drive_t *d, uint32_t from, uint32_t to)
         drive_program(d);
     }
 
+    drive_notes(d);
     referral_snapshot_end(d->snap);
     printf("end\n");
 }

@@ -19,7 +19,7 @@ use integer;
 use Referral::Model::Change;
 use Referral::Model::Event;
 use Referral::Model::Reward;
-use Referral::Model::State qw(DAY code_of fold month);
+use Referral::Model::State qw(DAY become code_of fold month note tier);
 
 our @ISA = map { "Referral::Model::$_" } qw(Change Event Reward);
 
@@ -36,7 +36,8 @@ sub program {
     push @{ $self->{programs} }, {
         id => @{ $self->{programs} } + 1, name => $name,
         case_sensitive => $case_sensitive, rules => undef,
-        codes => {}, by_id => {}, clicks => {}, class => {}, unique => {},
+        codes => {}, by_id => {}, notes => [],
+        clicks => {}, class => {}, unique => {},
         orders => {}, sequence => 0, refunds => {}, bound => {}, once => {},
         rewards => [], every => {}, limit => {}, months => {}, contests => {},
         contest_to => {}, accounts => {}, click_days => {},
@@ -79,7 +80,7 @@ sub _apply_tick {
             my $state = exists $one->{state} ? 'state' : 'status';
 
             next if $one->{$state} ne 'pending' || $one->{due} > $op->{time};
-            @$one{ $state, 'changed' } = ('approved', $op->{time});
+            become($p, $one, 'approved', $op->{time});
         }
     }
 
@@ -195,17 +196,28 @@ sub _unique {
 }
 
 
+# Whether a click is one of the first of its day; a day is over with the first
+# click of a later one, also for what comes late.
+
+sub _in_limit {
+    my ($p, $code, $day, $limit) = @_;
+    my $last = $p->{click_days}{ $code->{id} } ||= { day => 0, clicks => 0 };
+
+    @$last{qw(day clicks)} = ($day, 0) if $day != $last->{day};
+    return $last->{clicks}++ < $limit;
+}
+
+
 sub _click_points {
     my ($self, $p, $code, $now) = @_;
     my $rule = $p->{rules} && $p->{rules}{event}{click} or return;
-    my $day = $p->{click_days}{ $code->{id} }{ $now / DAY } ||= [0, 0];
 
-    return if $rule->{limit} && $day->[0] >= $rule->{limit};
+    return if $rule->{points} == 0;
+    return if $rule->{limit}
+        && !_in_limit($p, $code, $now / DAY, $rule->{limit});
 
-    $day->[0]++;
-    $day->[1] += $rule->{points};
     $self->_points($p, $code, $rule->{points}, $now,
-        [ $self->_contests($p, $now, $now) ]);
+        [ $self->_contests($p, $now, $now) ], $now);
 }
 
 
@@ -221,11 +233,22 @@ sub _contests {
 
 
 sub _points {
-    my ($self, $p, $code, $points, $t, $contests) = @_;
+    my ($self, $p, $code, $points, $t, $contests, $now) = @_;
 
+    $self->_tier($p, $code, $points, $now);
     $code->{points} += $points;
     $p->{months}{ month($t) }{ $code->{id} } += $points;
     $p->{contests}{$_}{ $code->{id} } += $points for @$contests;
+}
+
+
+sub _tier {
+    my ($self, $p, $code, $points, $now) = @_;
+    my @tiers = map { tier($p, $code->{points} + $_) } 0, $points;
+
+    note($p, $now, 'tier', $code->{code}, '', '',
+        map { $_ ? $p->{rules}{tiers}[ $_ - 1 ]{name} : '' } @tiers)
+        if $tiers[0] != $tiers[1];
 }
 
 

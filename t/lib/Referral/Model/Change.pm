@@ -6,7 +6,7 @@ use strict;
 use warnings;
 use integer;
 
-use Referral::Model::State qw(AMOUNT_MAX %REASON below_min once_key);
+use Referral::Model::State qw(AMOUNT_MAX %REASON become below_min once_key);
 
 my %open = (pending => 1, held => 1, approved => 1);
 
@@ -52,13 +52,12 @@ sub _await {
     };
 
     return 'EXCEEDS' if $order->{whole};
+    return 'CURRENCY' if $op->{currency} && $order->{currency}
+        && $order->{currency} != $op->{currency};
+    return 'EXCEEDS'
+        if !$op->{whole} && $order->{sum} + $op->{amount} > AMOUNT_MAX;
 
-    if ($op->{currency}) {
-        return 'CURRENCY'
-            if $order->{currency} && $order->{currency} != $op->{currency};
-        $order->{currency} = $op->{currency};
-    }
-
+    $order->{currency} = $op->{currency} if $op->{currency};
     $order->{sum} += $op->{amount} unless $op->{whole};
     $order->{whole} ||= $op->{whole};
     $p->{orders}{ $op->{order} } = $order;
@@ -95,12 +94,12 @@ sub _refund {
     $self->_recompute($p, $order, $now);
 
     if ($order->{whole}) {
-        $order->{status} = 'refunded';
+        become($p, $order, 'refunded', $now);
         $self->_uncredit($p, $order, $now);
 
     } elsif (below_min($order, $p->{rules}{event}{ $order->{event} })) {
-        $order->{status} = 'rejected';
         $order->{reasons} |= $REASON{below_min};
+        become($p, $order, 'rejected', $now);
         $self->_uncredit($p, $order, $now);
     }
 }
@@ -116,7 +115,7 @@ sub _uncredit {
 
     $self->_points($p, $order->{code}, -$order->{points}, $order->{t},
         [ grep { $now < ($p->{contest_to}{$_} // 0) }
-          @{ $order->{contests} } ])
+          @{ $order->{contests} } ], $now)
         if $order->{credited};
     @$order{qw(points credited)} = (0, 0);
 
@@ -156,10 +155,9 @@ sub _decide_event {
     }
 
     $order->{reasons} |= $REASON{$done};
-    $order->{changed} = $now;
 
     if ($done eq 'voided') {
-        $order->{status} = 'rejected';
+        become($p, $order, 'rejected', $now);
         $self->_uncredit($p, $order, $now);
 
     } else {
@@ -173,13 +171,13 @@ sub _decide_event {
 sub _release {
     my ($self, $p, $order, $now) = @_;
 
-    $order->{status} = $order->{due} <= $now ? 'approved' : 'pending';
+    become($p, $order, $order->{due} <= $now ? 'approved' : 'pending', $now);
     $self->_bind($p, $order);
     $self->_credit($p, $order, $now);
 
     for my $reward (grep { $_->{state} eq 'held' } @{ $order->{rewards} }) {
-        $reward->{state} = $reward->{due} <= $now ? 'approved' : 'pending';
-        $reward->{changed} = $now;
+        become($p, $reward, $reward->{due} <= $now ? 'approved' : 'pending',
+            $now);
     }
 
     $_->{every} > 1 and $self->_count_one($p, $order, $_, $now)

@@ -8,8 +8,8 @@ use integer;
 
 use List::Util qw(min);
 
-use Referral::Model::State qw(EARLY_CLICK AMOUNT_MAX %REASON code_of below_min
-    once_key);
+use Referral::Model::State qw(EARLY_CLICK AMOUNT_MAX %REASON become below_min
+    code_of once_key);
 
 my %good = (pending => 1, approved => 1);
 
@@ -172,12 +172,8 @@ sub _apply_event {
     $self->_attribute($p, $op, $order);
     $p->{orders}{ $op->{order} } = $order;
 
-    if (!$order->{code}) {
-        $order->{status} = 'unattributed';
-        return ('OK', 1);
-    }
-
-    $order->{status} = $self->_judge($p, $order, $rule);
+    become($p, $order, $order->{code} ? $self->_judge($p, $order, $rule)
+        : 'unattributed', $op->{time});
     $self->_settle($p, $order, $rule, $op->{time});
 
     return ('OK', 1);
@@ -298,7 +294,7 @@ sub _credit {
     $order->{points} = $rule ? $rule->{points} : 0;
     $order->{contests} = [ $self->_contests($p, $order->{t}, $now) ];
     $self->_points($p, $order->{code}, $order->{points}, $order->{t},
-        $order->{contests});
+        $order->{contests}, $now);
 }
 
 

@@ -21,6 +21,7 @@ use warnings;
 
 use Exporter 'import';
 use File::Temp qw(tempdir);
+use POSIX ();
 
 use Referral::Model;
 use Referral::Model::Line qw(line);
@@ -146,8 +147,13 @@ sub _start {
     print $in map { "$_\n" } _lines(@$play{qw(ops how)});
     close $in or die "cannot write $dir/in: $!\n";
 
-    open my $out, '-|', "exec '$driver' '$dir' < '$dir/in'"
-        or die "cannot run $driver: $!\n";
+    my $pid = open(my $out, '-|') // die "fork() failed: $!\n";
+
+    if ($pid == 0) {
+        alarm 120;
+        open STDIN, '<', "$dir/in" and exec $driver, $dir;
+        POSIX::_exit(127);
+    }
 
     return $out;
 }

@@ -102,7 +102,10 @@ sub _step {
     my $max = _weighted(60_000 => 66, 1_200_000 => 26, 6 * HOUR, 3,
         2 * DAY, 0.3, boundary => 3, back => 1.2);
 
-    if ($max eq 'boundary') {
+    $max = 'back' if $self->{edge} && _one_in(3);
+    $self->{edge} = $max eq 'boundary';
+
+    if ($self->{edge}) {
         $self->{now} = $self->_boundary;
         return;
     }
@@ -123,10 +126,17 @@ sub _boundary {
     my ($self) = @_;
     my $now = $self->{now};
     my @times = (($now - $now % DAY) + DAY);
+    my %customer;
 
     for my $p (@{ $self->{model}{programs} }) {
         push @times, map { $_->{from}, $_->{to} } @{ $p->{rules}{contests} };
-        push @times, map { $_->{until} } values %{ $p->{bound} };
+
+        for my $customer (sort keys %{ $p->{bound} }) {
+            my $until = $p->{bound}{$customer}{until};
+
+            push @times, $until;
+            $customer{$until} = [ $p->{id}, $customer ];
+        }
 
         my $from = @{ $p->{rewards} } > 60 ? @{ $p->{rewards} } - 60 : 0;
         push @times, map { $_->{due} } grep { $_->{state} eq 'pending' }
@@ -138,7 +148,10 @@ sub _boundary {
 
     return $now unless @soon;
     splice @soon, 3 if @soon > 3;
-    return _pick(@soon) + _pick(-1, 0, 0, 1);
+    my $time = _pick(@soon);
+    $self->{bound} = $customer{$time};
+
+    return $time + _pick(-1, 0, 0, 1);
 }
 
 
@@ -148,6 +161,7 @@ sub next {
     my ($self) = @_;
 
     $self->_step;
+    return $self->_bound_op if $self->{bound};
 
     my $make = _weighted(click => 22, code => 3.5, event => 36, refund => 15,
         decision => 16, rules => 0.6, tick => 6);
@@ -161,7 +175,21 @@ sub next {
         return $self->_rules_op($program);
     }
 
-    my $op = $self->can("_${make}_op")->($self, $program);
+    return $self->can("_${make}_op")->($self, $program);
+}
+
+
+# An event of a customer whose binding ends about now.
+
+sub _bound_op {
+    my ($self) = @_;
+    my ($program, $customer) = @{ delete $self->{bound} };
+    my $op = $self->_new_event($program);
+
+    delete @$op{qw(first last)};
+    @$op{qw(customer token source)} = ($customer, 'none', 'api');
+    push @{ $self->{told}[$program] }, $op;
+
     return $op;
 }
 
@@ -293,6 +321,8 @@ sub _new_event {
     my $coupon = _one_in(3) ? _code($program) : '';
     my $owned = $token eq 'valid' ? $touches{last}{code} : $coupon;
 
+    my $click_id = _one_in(3) ? $self->_some_click($program) : '';
+
     return $self->_op(event => $program,
         event => _weighted(purchase => 45, signup => 18, renewal => 22,
             lead => 12, click => 1, nothing => 1),
@@ -300,14 +330,27 @@ sub _new_event {
         customer => _one_in(6) ? $self->_owner($program, $owned)
             : _one_in(3) ? '' : _customer(),
         coupon => $coupon,
-        click_id => _one_in(3) ? $self->_some_click($program) : '',
+        click_id => $click_id,
         source => $source, token => $token,
         currency => defined $amount ? _pick(@currencies) : 0,
         amount => $amount,
-        occurred => $source eq 'header' || _one_in(3) ? 0
-            : $now - int(_pick(-1, 1, 1, 1) * rand _pick(HOUR, DAY, 50 * DAY)),
+        occurred => $source eq 'header' ? 0
+            : $self->_occurred($program, $click_id),
         draw => int(rand 2 ** 32) << 32 | int(rand 2 ** 32),
         %touches);
+}
+
+
+# When it was, if that is told: some time ago, or about when the click was.
+
+sub _occurred {
+    my ($self, $program, $click_id) = @_;
+    my $click = $self->{model}{programs}[ $program - 1 ]{clicks}{$click_id};
+
+    return 0 if _one_in(3);
+    return $click->{time} - int rand 600_000 if $click && _one_in(3);
+    return $self->{now}
+        - int(_pick(-1, 1, 1, 1) * rand _pick(HOUR, DAY, 50 * DAY));
 }
 
 
@@ -394,7 +437,8 @@ sub _refund_op {
         currency => _weighted(0, 5, $currency => 5, _pick(@currencies), 1),
         amount => $whole ? 0 : _weighted(1, 2, int(1 + rand 100) => 2,
             int(1 + $left / 2) => 3, int(1 + $left / 3) => 3, $left => 3,
-            $left + 1, 1, int(rand 20000) => 1));
+            $left + 1, 1, int(rand 20000) => 1,
+            922337203685477 => 0.3));
 
     push @$refunds, $op;
     return $op;

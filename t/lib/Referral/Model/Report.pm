@@ -2,7 +2,8 @@ package Referral::Model::Report;
 
 # Everything that can be read of a model, recounted from its conversions and
 # rewards, as lines: what store_drive_cli prints of a store.  Days from..to
-# are what it is asked for beside all time.
+# are what it is asked for beside all time.  What the journal tells is told
+# once.
 
 use strict;
 use warnings;
@@ -30,14 +31,15 @@ sub report {
     for my $p (@{ $model->{programs} }) {
         my @days = ($from, $to);
         my @of = map { "$_\t$p->{id}" } qw(code clicks conversion refund
-            reward score account leader tally sum);
+            reward score account leader tally sum note);
 
         push @lines,
             _codes($p, $of[0]), _clicks($p, $of[1], @days),
             _conversions($p, $of[2]), _refunds($p, $of[3]),
             _rewards($p, $of[4]), _scores($p, $of[5]),
             _accounts($p, $of[6]), _leaders($p, $of[7]),
-            _tallies($p, $of[8], @days), _sums($p, $of[9], @days);
+            _tallies($p, $of[8], @days), _sums($p, $of[9], @days),
+            map { "$of[10]\t$_" } splice @{ $p->{notes} };
     }
 
     return \@lines;
@@ -162,7 +164,8 @@ sub _accounts {
     return map { my $code = $_; my $id = $code->{id};
         map {
             my @now = ((map { $_ // 0 } @{ $sum{$id}{$_} }[ 0 .. $#states ]),
-                map { $_ // 0 } @{ $p->{accounts}{$id}{$_} || {} }{qw(paid owed)});
+                map { $_ // 0 }
+                    @{ $p->{accounts}{$id}{$_} || {} }{qw(paid owed)});
 
             (grep { $_ } @now) ? _line($what, $code->{code}, $_, @now) : ()
         } sort { $a <=> $b } keys %{ $sum{$id} || {} }

@@ -9,7 +9,7 @@ no warnings 'portable';
 
 use List::Util qw(min sum0);
 
-use Referral::Model::State qw(DAY month tier);
+use Referral::Model::State qw(DAY become month tier);
 
 my %open = (pending => 1, held => 1, approved => 1);
 
@@ -92,17 +92,17 @@ sub _issue {
 
     my $reward = {
         %$rule{qw(name to)}, bps => $bps, every => $rule->{every} > 1,
-        state => $order->{status} eq 'held' ? 'held'
-            : $due <= $now ? 'approved' : 'pending',
-        code => $order->{code}, order => $order, key => $key, reason => '',
-        customer => $order->{customer},
+        state => undef, code => $order->{code}, order => $order, key => $key,
+        reason => '', customer => $order->{customer},
         value => @{ $rule->{picks} } ? pick($rule, $order->{draw})
             : $rule->{value},
         currency => $bps ? $order->{currency} : 0,
         amount => part($order->{amount} - $order->{refunded}, $bps),
         paid => 0, offset => 0, created => $now, due => $due, claimed => 0,
-        changed => $now,
     };
+
+    become($p, $reward, $order->{status} eq 'held' ? 'held'
+        : $due <= $now ? 'approved' : 'pending', $now);
 
     push @{ $p->{rewards} }, $reward;
     push @{ $order->{rewards} }, $reward;
@@ -194,7 +194,8 @@ sub _withdraw {
 
     _account($p, $reward)->{owed} += $reward->{amount} if _owes($reward);
     $p->{limit}{ $reward->{key} }-- if defined $reward->{key};
-    @$reward{qw(state amount changed)} = ('void', 0, $now);
+    $reward->{amount} = 0;
+    become($p, $reward, 'void', $now);
 }
 
 
@@ -254,7 +255,8 @@ sub _decide_reward {
         $every->{skipped}++;
     }
 
-    @$reward{qw(state reason changed)} = ($to, $op->{reason}, $op->{time});
+    $reward->{reason} = $op->{reason};
+    become($p, $reward, $to, $op->{time});
     _claim($p, $reward, $op->{time}) if $to eq 'claimed';
 
     return ('OK', 1);

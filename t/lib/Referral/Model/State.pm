@@ -16,7 +16,7 @@ use constant {
 };
 
 our @EXPORT_OK = qw(DAY EARLY_CLICK AMOUNT_MAX %REASON code_of fold month tier
-    below_min once_key);
+    below_min once_key become note);
 
 our %REASON;
 @REASON{qw(no_evidence token_expired token_invalid token_code click_unknown
@@ -63,6 +63,28 @@ sub below_min {
 sub once_key {
     my ($order) = @_;
     return "$order->{customer} $order->{event}";
+}
+
+
+# A reward or an order goes to another state, which the journal tells of.
+
+sub become {
+    my ($p, $one, $to, $now) = @_;
+    my $reward = exists $one->{state};
+    my $from = $one->{ $reward ? 'state' : 'status' } // 'new';
+
+    $one->{ $reward ? 'state' : 'status' } = $to;
+    $one->{changed} = $now;
+
+    note($p, $now, $reward ? 'reward' : 'event',
+        $one->{code} ? $one->{code}{code} : '', $from, $to,
+        $reward ? ($one->{name}, $one->{order}{order}) : ('', $one->{order}));
+}
+
+
+sub note {
+    my ($p, @fields) = @_;
+    push @{ $p->{notes} }, join "\t", @fields;
 }
 
 
