@@ -1,4 +1,5 @@
 # make demo      a shop with a program, on http://127.0.0.1:8080/
+# make shop      the same in PHP, with accounts, orders and rewards
 # make build     build/ngx_http_referral_module.so, build/referralctl
 # make test      builds, then all tests
 # make asan      the same tests under AddressSanitizer and UBSan
@@ -40,7 +41,7 @@ TEST_NGINX_BINARY ?= $(nginx)
 TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
 PROVE = prove --timer -It/lib
 
-.PHONY: build demo test asan bench install clean module unit
+.PHONY: build demo shop test asan bench install clean module unit
 .PHONY: deps-build deps-test FORCE
 .SECONDARY:
 
@@ -110,6 +111,10 @@ demo: build
 	@scripts/deps demo
 	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/demo/run
 
+shop: build
+	@scripts/deps shop
+	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/shop/run
+
 test: build unit | deps-test
 	TEST_BUILD=$(out) TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
 	    $(PROVE) $(TESTS)
@@ -129,7 +134,8 @@ asan: | deps-build
 
 bench: build $(bench)
 	@scripts/deps bench
-	@for run in $(bench) $$(find t/bench -type f -perm -u+x); do \
+	@for run in $(filter-out %_cost,$(bench)) \
+	    $$(find t/bench -type f -perm -u+x); do \
 	    echo "$$run"; \
 	    BUILD=$(out) NGINX=$(nginx) $$run || exit 1; \
 	done
