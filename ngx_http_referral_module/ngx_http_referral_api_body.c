@@ -189,6 +189,16 @@ ngx_http_referral_api_object(ngx_str_t *text,
     object = json_loadb((char *) text->data, text->len,
                         JSON_REJECT_DUPLICATES|JSON_DECODE_ANY, &error);
 
+    if (object == NULL
+        && json_error_code(&error) == json_error_numeric_overflow)
+    {
+        /* an integer of any length is JSON; its field refuses it */
+
+        object = json_loadb((char *) text->data, text->len,
+                            JSON_REJECT_DUPLICATES|JSON_DECODE_ANY
+                            |JSON_DECODE_INT_AS_REAL, &error);
+    }
+
     if (object == NULL) {
         ngx_http_referral_api_refuse(problem, NGX_HTTP_BAD_REQUEST,
                                      "invalid_json",

@@ -115,7 +115,7 @@ ngx_http_referral_api_conversion_rules(ngx_http_referral_api_ctx_t *api,
     program = ngx_http_referral_program_id(api->program->index);
     rc = referral_rules_get(snap, program, &rules);
 
-    if (rc == REFERRAL_OK && in->event.event.len) {
+    if (rc == REFERRAL_OK) {
         referral_event_json_rules(&rules, in);
     }
 

@@ -29,7 +29,7 @@ my @workers = $t->workers;
 
 # Duplicate names and NUL escapes are refused as a matter of policy, which the
 # answer says; of the implementation-defined ones only numbers that underflow
-# are taken.
+# and integers of any length are taken.
 
 my %policy = (
     y_object_duplicated_key => 'an object has a name twice',
@@ -40,7 +40,8 @@ my %policy = (
 
 my %other = ((map { $_ => 400 } keys %policy),
     map { $_ => 422 } qw(i_number_double_huge_neg_exp
-        i_number_real_underflow));
+        i_number_real_underflow i_number_too_big_neg_int
+        i_number_too_big_pos_int i_number_very_big_negative_int));
 
 my %want = (y => 422, n => 400, i => 400);
 
