@@ -135,13 +135,15 @@ store_cells_alloc(store_cells_t *cells, size_t size)
 static size_t
 store_cell_hash(unsigned db, const unsigned char *key, size_t len)
 {
-    uint64_t  h, words[STORE_CELL_KEY / sizeof(uint64_t)] = { 0, 0 };
+    uint64_t  h, words[STORE_CELL_KEY / sizeof(uint64_t)] = { 0 };
 
     memcpy(words, key, len);
 
     h = (words[0] ^ (db + 1)) * 0xff51afd7ed558ccdu;
     h ^= h >> 32;
     h = (h ^ words[1]) * 0xc4ceb9fe1a85ec53u;
+    h ^= h >> 32;
+    h = (h ^ words[2]) * 0xff51afd7ed558ccdu;
 
     return (size_t) (h ^ (h >> 29));
 }

@@ -35,8 +35,7 @@ static referral_store_t  *store_opened;
 static const char  *store_names[STORE_DBS] = {
     "meta", "prog", "code", "cid", "own", "dim", "hot", "hist", "prg",
     "jrnl", "clk", "uq0", "uq1", "uq2", "rule", "nam", "ord", "hld", "rfd",
-    "cus", "rwd", "rwc", "rws", "cnt", "due", "scr", "pts", "ldr", "evt",
-    "amt", "acc"
+    "cus", "rwd", "rws", "cnt", "due", "scr", "ldr"
 };
 
 static const struct {

@@ -15,10 +15,8 @@ static void
 store_every_key(unsigned char *key, uint32_t program, uint16_t rule,
     uint32_t code)
 {
-    key[0] = 'N';
-    store_be32(key + 1, program);
-    store_be16(key + 5, rule);
-    store_be32(key + 7, code);
+    store_scr_key(key, program, code, STORE_SCR_EVERY);
+    store_be16(key + STORE_SCR_KEY, rule);
 }
 
 
@@ -27,11 +25,11 @@ store_every(store_txn_t *t, uint32_t program, uint16_t rule, uint32_t code)
 {
     size_t         *size;
     store_every_t  *every;
-    unsigned char   key[11];
+    unsigned char   key[STORE_SCR_KEY + 2];
 
     store_every_key(key, program, rule, code);
 
-    every = store_cell(t, STORE_CNT, key, sizeof(key), sizeof(store_every_t),
+    every = store_cell(t, STORE_SCR, key, sizeof(key), sizeof(store_every_t),
                        0, &size);
 
     if (every != NULL) {
@@ -88,20 +86,20 @@ store_every_newest(store_txn_t *t, uint32_t program, uint32_t code,
 {
     int                   rc, found;
     MDB_val               k, v;
+    uint64_t              id;
     MDB_cursor           *cursor;
-    unsigned char         key[16], row[4];
+    unsigned char         key[STORE_SCR_KEY + 8], row[4];
 
     rc = (t->rc != 0) ? t->rc
-                      : mdb_cursor_open(t->txn, t->store->dbi[STORE_RWC],
+                      : mdb_cursor_open(t->txn, t->store->dbi[STORE_SCR],
                                         &cursor);
     if (rc != 0) {
         store_fail(t, rc, "mdb_cursor_open()");
         return 0;
     }
 
-    store_be32(key, program);
-    store_be32(key + 4, code);
-    store_be64(key + 8, UINT64_MAX);
+    store_scr_key(key, program, code, STORE_SCR_REWARD);
+    store_be64(key + STORE_SCR_KEY, UINT64_MAX);
 
     found = 0;
     k.mv_size = sizeof(key);
@@ -112,16 +110,16 @@ store_every_newest(store_txn_t *t, uint32_t program, uint32_t code,
     store_be16(row, rule);
 
     while (rc == 0 && k.mv_size == sizeof(key)
-           && memcmp(k.mv_data, key, 8) == 0 && v.mv_size == sizeof(row))
+           && memcmp(k.mv_data, key, STORE_SCR_KEY) == 0
+           && v.mv_size == sizeof(row))
     {
         memcpy(row + 2, (unsigned char *) v.mv_data + 2, 2);
+        id = store_get_be64((unsigned char *) k.mv_data + STORE_SCR_KEY);
 
         if (memcmp(v.mv_data, row, 2) == 0
             && row[2] != REFERRAL_REWARD_CLAIMED
             && row[2] != REFERRAL_REWARD_VOID
-            && store_reward_get(t, program,
-                           store_get_be64((unsigned char *) k.mv_data + 8),
-                           copy, reward)
+            && store_reward_get(t, program, id, copy, reward)
             && (reward->row.flags & STORE_REWARD_EVERY))
         {
             found = 1;

@@ -229,7 +229,7 @@ int store_corrupt(store_txn_t *t, const char *what);
  * (t->txn NULL) cells count from nothing: that is the recount.
  */
 
-#define STORE_CELL_KEY  16
+#define STORE_CELL_KEY  24
 #define STORE_CELL_MAX  (sizeof(store_hot_t)                                   \
                          + STORE_ENTRIES_MAX * sizeof(store_entry_t))
 
@@ -523,6 +523,16 @@ store_prg_key(unsigned char *key, uint32_t program, uint32_t day,
     store_be32(key + 4, day);
     key[8] = (unsigned char) dim;
     store_be32(key + 9, id);
+}
+
+
+static inline void
+store_scr_key(unsigned char *key, uint32_t program, uint32_t code,
+    unsigned kind)
+{
+    store_be32(key, program);
+    store_be32(key + 4, code);
+    key[8] = (unsigned char) kind;
 }
 
 

@@ -41,23 +41,25 @@
  *         prog4 0 0 customer         store_binding_t
  *   rwd   prog4 id8                  store_reward_t, then value, customer,
  *                                    order id, reason
- *   rwc   prog4 code4 id8            rule2 state1 to1
  *   rws   prog4 state1 id8           code4 to1
- *   cnt   "N" prog4 rule2 code4      store_every_t
- *         "L" prog4 rule2 period4 subject   u32 issued; the subject is code4,
- *                                    or the customer of a friend
+ *   cnt   prog4 rule2 period4 subject   u32 issued; the subject is code4, or
+ *                                    the customer of a friend
  *   due   due8 prog4 kind1 id8       order id, or nothing for a reward; rows
  *                                    of what was decided before stay until due
- *   scr   prog4 code4                store_score_t
- *   pts   prog4 period4 code4        i64 points, periods but all time
+ *   scr   prog4 code4 0              store_score_t
+ *         prog4 code4 1 currency2    store_account_t
+ *         prog4 code4 2 rule2        store_every_t
+ *         prog4 code4 3 period4      i64 points, periods but all time
+ *         prog4 code4 4 day4 event2  store_tally_t; day 0: all time
+ *         prog4 code4 4 day4 event2 currency2   store_sum_t
+ *         prog4 code4 5 id8          rule2 state1 to1, a reward
  *   ldr   prog4 period4 ~points8 code4   (nothing); codes with points
- *   evt   prog4 day4 code4 event2    store_tally_t; day 0: all time
- *   amt   prog4 day4 code4 event2 currency2   store_sum_t
- *   acc   prog4 code4 currency2      store_account_t
  *
- * In evt and amt code4 is UINT32_MAX for the program and 0 for events that
- * are not attributed.  A period is 0 for all time, a month as year * 100 +
- * month, or STORE_CONTEST | the id of a contest.
+ * In scr lies side by side what an event of a code changes: a commit writes
+ * pages, and what is apart costs one each.  Of days code4 is UINT32_MAX for
+ * the program and 0 for events that are not attributed.  A period is 0 for
+ * all time, a month as year * 100 + month, or STORE_CONTEST | the id of a
+ * contest.
  *
  * A day is days since 1970 UTC.  An entry of a day is eight bytes: dim1
  * column1 id2 count4; only what is not zero has one.
@@ -109,16 +111,11 @@ enum {
     STORE_RFD,
     STORE_CUS,
     STORE_RWD,
-    STORE_RWC,
     STORE_RWS,
     STORE_CNT,
     STORE_DUE,
     STORE_SCR,
-    STORE_PTS,
     STORE_LDR,
-    STORE_EVT,
-    STORE_AMT,
-    STORE_ACC,
     STORE_DBS
 };
 
@@ -201,6 +198,16 @@ typedef struct {
 #define STORE_NAME_EVENT     1       /* kind1 of nam */
 #define STORE_NAME_REWARD    2
 #define STORE_NAME_CONTEST   3
+
+#define STORE_SCR_SCORE      0       /* kind1 of scr */
+#define STORE_SCR_ACCOUNT    1
+#define STORE_SCR_EVERY      2
+#define STORE_SCR_PERIOD     3
+#define STORE_SCR_DAY        4
+#define STORE_SCR_REWARD     5
+#define STORE_SCR_KEY        9       /* bytes before what differs by kind */
+#define STORE_TALLY_KEY      (STORE_SCR_KEY + 6)
+#define STORE_SUM_KEY        (STORE_SCR_KEY + 8)
 
 #define STORE_DUE_EVENT      0       /* kind1 of due */
 #define STORE_DUE_REWARD     1

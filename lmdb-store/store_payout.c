@@ -94,13 +94,14 @@ store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
     p = value->mv_data;
 
     if (key->mv_size != list->prefix + 8
-        || (list->prefix == 8 && value->mv_size != 4)
+        || (list->prefix == STORE_SCR_KEY && value->mv_size != 4)
         || (list->prefix == 5 && value->mv_size != 5))
     {
         return store_corrupt(list->t, "an index of rewards");
     }
 
-    if ((list->prefix == 8 && !store_passes(list->filter, p[2], p[3]))
+    if ((list->prefix == STORE_SCR_KEY
+         && !store_passes(list->filter, p[2], p[3]))
         || (list->prefix == 5
             && !store_passes(list->filter, (unsigned) list->filter->state,
                              p[4])))
@@ -131,7 +132,7 @@ referral_reward_list(referral_snapshot_t *snap, uint32_t program,
 {
     unsigned       db;
     store_list_t   list;
-    unsigned char  key[16];
+    unsigned char  key[STORE_SCR_KEY + 8];
 
     memset(&list, 0, sizeof(store_list_t));
     list.t = &snap->t;
@@ -143,9 +144,9 @@ referral_reward_list(referral_snapshot_t *snap, uint32_t program,
     store_be32(key, program);
 
     if (filter->code_id != 0) {
-        db = STORE_RWC;
-        store_be32(key + 4, filter->code_id);
-        list.prefix = 8;
+        db = STORE_SCR;
+        store_scr_key(key, program, filter->code_id, STORE_SCR_REWARD);
+        list.prefix = STORE_SCR_KEY;
 
     } else if (filter->state != -1) {
         db = STORE_RWS;
@@ -174,13 +175,12 @@ referral_score_get(referral_snapshot_t *snap, uint32_t program,
     MDB_val         v;
     store_txn_t    *t;
     store_score_t   row;
-    unsigned char   key[8];
+    unsigned char   key[STORE_SCR_KEY];
 
     t = &snap->t;
     memset(out, 0, sizeof(referral_score_t));
 
-    store_be32(key, program);
-    store_be32(key + 4, code_id);
+    store_scr_key(key, program, code_id, STORE_SCR_SCORE);
 
     if (!store_get(t, STORE_SCR, key, sizeof(key), &v)) {
         return store_rc(t->rc);
@@ -216,7 +216,7 @@ store_list_account(void *data, const MDB_val *key, const MDB_val *value)
     list = data;
     k = key->mv_data;
 
-    if (key->mv_size != 10 || value->mv_size != sizeof(row)) {
+    if (key->mv_size != STORE_SCR_KEY + 2 || value->mv_size != sizeof(row)) {
         return store_corrupt(list->t, "an account");
     }
 
@@ -225,7 +225,9 @@ store_list_account(void *data, const MDB_val *key, const MDB_val *value)
     out.paid = row.paid;
     out.owed = row.owed;
 
-    return list->account(list->data, (uint16_t) (k[8] << 8 | k[9]), &out);
+    return list->account(list->data,
+                         (uint16_t) (k[STORE_SCR_KEY] << 8
+                                     | k[STORE_SCR_KEY + 1]), &out);
 }
 
 
@@ -234,16 +236,15 @@ referral_account_list(referral_snapshot_t *snap, uint32_t program,
     uint32_t code_id, referral_account_visit_pt visit, void *data)
 {
     store_list_t   list;
-    unsigned char  key[8];
+    unsigned char  key[STORE_SCR_KEY];
 
     memset(&list, 0, sizeof(store_list_t));
     list.t = &snap->t;
     list.account = visit;
     list.data = data;
 
-    store_be32(key, program);
-    store_be32(key + 4, code_id);
-    store_walk(list.t, STORE_ACC, key, sizeof(key), sizeof(key),
+    store_scr_key(key, program, code_id, STORE_SCR_ACCOUNT);
+    store_walk(list.t, STORE_SCR, key, sizeof(key), sizeof(key),
                store_list_account, &list);
 
     return store_rc(list.t->rc);

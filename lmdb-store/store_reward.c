@@ -43,7 +43,6 @@ store_limit_key(unsigned char *key, const store_reward_row_t *reward)
     unsigned char  *p;
 
     p = key;
-    *p++ = 'L';
     store_be32(p, reward->program);
     store_be16(p + 4, reward->row.rule);
     store_be32(p + 6, reward->row.period);
@@ -117,17 +116,16 @@ static void
 store_reward_list(store_txn_t *t, const store_reward_row_t *reward,
     unsigned from)
 {
-    unsigned char  key[16], value[5];
+    unsigned char  key[STORE_SCR_KEY + 8], value[5];
 
-    store_be32(key, reward->program);
-    store_be32(key + 4, reward->row.code);
-    store_be64(key + 8, reward->id);
+    store_scr_key(key, reward->program, reward->row.code, STORE_SCR_REWARD);
+    store_be64(key + STORE_SCR_KEY, reward->id);
 
     store_be16(value, reward->row.rule);
     value[2] = reward->row.state;
     value[3] = reward->row.to;
 
-    store_put(t, STORE_RWC, key, 16, value, 4);
+    store_put(t, STORE_SCR, key, sizeof(key), value, 4);
 
     key[4] = (unsigned char) from;
     store_be64(key + 5, reward->id);

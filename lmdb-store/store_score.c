@@ -63,10 +63,9 @@ store_score(store_txn_t *t, uint32_t program, uint32_t code)
 {
     size_t         *size;
     store_score_t  *score;
-    unsigned char   key[8];
+    unsigned char   key[STORE_SCR_KEY];
 
-    store_be32(key, program);
-    store_be32(key + 4, code);
+    store_scr_key(key, program, code, STORE_SCR_SCORE);
 
     score = store_cell(t, STORE_SCR, key, sizeof(key), sizeof(store_score_t),
                        0, &size);
@@ -92,13 +91,12 @@ store_score_period(store_txn_t *t, uint32_t program, uint32_t period,
 {
     size_t         *size;
     int64_t        *value, before;
-    unsigned char   key[12];
+    unsigned char   key[STORE_SCR_KEY + 4];
 
-    store_be32(key, program);
-    store_be32(key + 4, period);
-    store_be32(key + 8, code);
+    store_scr_key(key, program, code, STORE_SCR_PERIOD);
+    store_be32(key + STORE_SCR_KEY, period);
 
-    value = store_cell(t, STORE_PTS, key, sizeof(key), sizeof(int64_t), 0,
+    value = store_cell(t, STORE_SCR, key, sizeof(key), sizeof(int64_t), 0,
                        &size);
     if (value == NULL) {
         return;

@@ -31,13 +31,13 @@ typedef struct {
     int64_t                     cells[STORE_LINE_CELLS];
 } store_line_t;
 
-/* A reading of evt, whose rows are tallies, or of amt: sums. */
+/* A reading of days: of tallies or of sums. */
 
 typedef struct {
     store_txn_t                *t;
     uint32_t                    program;
     uint32_t                    code;
-    unsigned                    db;
+    uint32_t                    to;         /* day */
     size_t                      key;        /* bytes of its keys and values */
     size_t                      value;
     unsigned                    add;        /* lines, to be visited later */
@@ -259,23 +259,40 @@ store_add_line(store_sheet_t *sheet, uint32_t id, const void *value)
 }
 
 
+/* Rows of tallies and of sums lie among each other. */
+
 static int
-store_sheet_row(store_sheet_t *sheet, uint32_t day, const MDB_val *key,
-    const MDB_val *value)
+store_sheet_row(void *data, const MDB_val *key, const MDB_val *value)
 {
-    uint32_t              id;
+    uint32_t              id, day;
+    store_sheet_t        *sheet;
     const unsigned char  *p;
 
-    p = (const unsigned char *) key->mv_data + 12;
+    sheet = data;
+    p = (const unsigned char *) key->mv_data + STORE_SCR_KEY;
+
+    if (key->mv_size != STORE_TALLY_KEY && key->mv_size != STORE_SUM_KEY) {
+        return store_corrupt(sheet->t, "a counter of events");
+    }
+
+    day = store_get_be32(p);
+
+    if (day > sheet->to) {
+        return 1;
+    }
+
+    if (key->mv_size != sheet->key) {
+        return 0;
+    }
 
     if (value->mv_size != sheet->value) {
         return store_corrupt(sheet->t, "a counter of events");
     }
 
-    id = (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16;
+    id = (uint32_t) p[4] << 24 | (uint32_t) p[5] << 16;
 
-    if (sheet->db == STORE_AMT) {
-        id |= (uint32_t) p[2] << 8 | p[3];
+    if (sheet->sum != NULL) {
+        id |= (uint32_t) p[6] << 8 | p[7];
     }
 
     return sheet->add ? store_add_line(sheet, id, value->mv_data)
@@ -283,90 +300,12 @@ store_sheet_row(store_sheet_t *sheet, uint32_t day, const MDB_val *key,
 }
 
 
-/*
- * The rows of one day, key being where they begin; 1: a row of a later day or
- * code of the program is at k.
- */
-
-static int
-store_sheet_day(store_sheet_t *sheet, MDB_cursor *cursor, uint32_t day,
-    MDB_val *k)
-{
-    int            rc;
-    MDB_val        v;
-    unsigned char  key[14];
-
-    store_be32(key, sheet->program);
-    store_be32(key + 4, day);
-    store_be32(key + 8, sheet->code);
-    store_be16(key + 12, 0);
-
-    k->mv_size = sizeof(key);
-    k->mv_data = key;
-
-    for (rc = mdb_cursor_get(cursor, k, &v, MDB_SET_RANGE);
-         rc == 0 && k->mv_size >= 4 && memcmp(k->mv_data, key, 4) == 0;
-         rc = mdb_cursor_get(cursor, k, &v, MDB_NEXT))
-    {
-        if (k->mv_size != sheet->key) {
-            return !store_corrupt(sheet->t, "a counter of events");
-        }
-
-        if (memcmp(k->mv_data, key, 12) != 0) {
-            return 1;
-        }
-
-        if (store_sheet_row(sheet, day, k, &v) != 0) {
-            return 0;
-        }
-    }
-
-    if (rc != 0 && rc != MDB_NOTFOUND) {
-        store_fail(sheet->t, rc, "mdb_cursor_get()");
-    }
-
-    return 0;
-}
-
-
-/* Days without rows cost nothing. */
-
-static void
-store_sheet_days(store_sheet_t *sheet, uint32_t from, uint32_t to)
-{
-    int                   rc;
-    MDB_val               k;
-    uint64_t              day;
-    MDB_cursor           *cursor;
-    const unsigned char  *p;
-
-    rc = mdb_cursor_open(sheet->t->txn, sheet->t->store->dbi[sheet->db],
-                         &cursor);
-    if (rc != 0) {
-        store_fail(sheet->t, rc, "mdb_cursor_open()");
-        return;
-    }
-
-    for (day = from; day <= to; /* void */ ) {
-        if (!store_sheet_day(sheet, cursor, (uint32_t) day, &k)) {
-            break;
-        }
-
-        p = k.mv_data;
-        day = (uint64_t) store_get_be32(p + 4)
-              + (store_get_be32(p + 4) == day
-                 || store_get_be32(p + 8) > sheet->code);
-    }
-
-    mdb_cursor_close(cursor);
-}
-
-
 static referral_rc_t
 store_sheet_read(store_sheet_t *sheet, uint32_t from, uint32_t to,
     unsigned by_day)
 {
-    size_t  i;
+    size_t         i;
+    unsigned char  key[STORE_SCR_KEY + 4];
 
     if (sheet->t->rc != 0) {
         return store_rc(sheet->t->rc);
@@ -384,7 +323,11 @@ store_sheet_read(store_sheet_t *sheet, uint32_t from, uint32_t to,
         from = 1;
     }
 
-    store_sheet_days(sheet, from, to);
+    sheet->to = to;
+    store_scr_key(key, sheet->program, sheet->code, STORE_SCR_DAY);
+    store_be32(key + STORE_SCR_KEY, from);
+    store_walk(sheet->t, STORE_SCR, key, sizeof(key), STORE_SCR_KEY,
+               store_sheet_row, sheet);
 
     for (i = 0; i < sheet->n && sheet->t->rc == 0; i++) {
         if (store_visit_line(sheet, 0, sheet->lines[i].id,
@@ -412,8 +355,7 @@ referral_tally_list(referral_snapshot_t *snap, uint32_t program,
     sheet.t = &snap->t;
     sheet.program = program;
     sheet.code = code_id;
-    sheet.db = STORE_EVT;
-    sheet.key = 14;
+    sheet.key = STORE_TALLY_KEY;
     sheet.value = sizeof(store_tally_t);
     sheet.tally = visit;
     sheet.data = data;
@@ -433,8 +375,7 @@ referral_sum_list(referral_snapshot_t *snap, uint32_t program,
     sheet.t = &snap->t;
     sheet.program = program;
     sheet.code = code_id;
-    sheet.db = STORE_AMT;
-    sheet.key = 16;
+    sheet.key = STORE_SUM_KEY;
     sheet.value = sizeof(store_sum_t);
     sheet.sum = visit;
     sheet.data = data;

@@ -50,10 +50,9 @@ static void
 store_tally_key(unsigned char *key, uint32_t program,
     const store_page_t *page, uint16_t event)
 {
-    store_be32(key, program);
-    store_be32(key + 4, page->day);
-    store_be32(key + 8, page->code);
-    store_be16(key + 12, event);
+    store_scr_key(key, program, page->code, STORE_SCR_DAY);
+    store_be32(key + STORE_SCR_KEY, page->day);
+    store_be16(key + STORE_SCR_KEY + 4, event);
 }
 
 
@@ -65,14 +64,14 @@ store_tally_move(store_txn_t *t, const store_order_row_t *order,
     unsigned        i, n;
     store_page_t    pages[4];
     store_tally_t  *tally;
-    unsigned char   key[14];
+    unsigned char   key[STORE_TALLY_KEY];
 
     n = store_pages(order, pages);
 
     for (i = 0; i < n; i++) {
         store_tally_key(key, order->program, &pages[i], order->row.event);
 
-        tally = store_cell(t, STORE_EVT, key, sizeof(key),
+        tally = store_cell(t, STORE_SCR, key, sizeof(key),
                            sizeof(store_tally_t), 0, &size);
         if (tally == NULL) {
             return;
@@ -101,15 +100,15 @@ store_sum_add(store_txn_t *t, const store_order_row_t *order, int64_t gross,
     unsigned        i, n;
     store_sum_t    *sum;
     store_page_t    pages[4];
-    unsigned char   key[16];
+    unsigned char   key[STORE_SUM_KEY];
 
     n = store_pages(order, pages);
 
     for (i = 0; i < n; i++) {
         store_tally_key(key, order->program, &pages[i], order->row.event);
-        store_be16(key + 14, order->row.currency);
+        store_be16(key + STORE_TALLY_KEY, order->row.currency);
 
-        sum = store_cell(t, STORE_AMT, key, sizeof(key), sizeof(store_sum_t),
+        sum = store_cell(t, STORE_SCR, key, sizeof(key), sizeof(store_sum_t),
                          0, &size);
         if (sum == NULL) {
             return;
@@ -128,14 +127,13 @@ store_account_t *
 store_account(store_txn_t *t, const store_reward_row_t *reward)
 {
     size_t           *size;
-    unsigned char     key[10];
+    unsigned char     key[STORE_SCR_KEY + 2];
     store_account_t  *account;
 
-    store_be32(key, reward->program);
-    store_be32(key + 4, reward->row.code);
-    store_be16(key + 8, reward->row.currency);
+    store_scr_key(key, reward->program, reward->row.code, STORE_SCR_ACCOUNT);
+    store_be16(key + STORE_SCR_KEY, reward->row.currency);
 
-    account = store_cell(t, STORE_ACC, key, sizeof(key),
+    account = store_cell(t, STORE_SCR, key, sizeof(key),
                          sizeof(store_account_t), 0, &size);
 
     if (account != NULL) {

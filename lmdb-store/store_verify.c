@@ -46,11 +46,9 @@ store_differs(store_compare_t *c, unsigned db, const void *key, size_t len,
         [STORE_RULE] = "rules", [STORE_NAM] = "number of a name",
         [STORE_ORD] = "conversion", [STORE_HLD] = "list of held events",
         [STORE_RFD] = "refund", [STORE_CUS] = "customer",
-        [STORE_RWD] = "reward", [STORE_RWC] = "rewards of a code",
-        [STORE_RWS] = "rewards by state", [STORE_CNT] = "count of a reward",
-        [STORE_DUE] = "hold", [STORE_SCR] = "score", [STORE_PTS] = "points",
-        [STORE_LDR] = "leaderboard", [STORE_EVT] = "counter of events",
-        [STORE_AMT] = "counter of amounts", [STORE_ACC] = "account"
+        [STORE_RWD] = "reward", [STORE_RWS] = "rewards by state",
+        [STORE_CNT] = "count of a reward", [STORE_DUE] = "hold",
+        [STORE_SCR] = "score", [STORE_LDR] = "leaderboard"
     };
 
     p = key;
@@ -425,9 +423,8 @@ store_compare_all(store_compare_t *c)
 
     static const unsigned  replayed[] = {
         STORE_PROG, STORE_CODE, STORE_CID, STORE_OWN, STORE_RULE, STORE_NAM,
-        STORE_ORD, STORE_HLD, STORE_RFD, STORE_CUS, STORE_RWD, STORE_RWC,
-        STORE_RWS, STORE_CNT, STORE_DUE, STORE_SCR, STORE_PTS, STORE_LDR,
-        STORE_EVT, STORE_AMT, STORE_ACC
+        STORE_ORD, STORE_HLD, STORE_RFD, STORE_CUS, STORE_RWD, STORE_RWS,
+        STORE_CNT, STORE_DUE, STORE_SCR, STORE_LDR
     };
 
     cells = c->memory.cells;

@@ -92,6 +92,32 @@ ngx_http_referral_lost(referral_rc_t rc)
 }
 
 
+/* Once for all that this turn of the event loop takes: they make one batch. */
+
+static void
+ngx_http_referral_wake_handler(ngx_event_t *ev)
+{
+    ngx_http_referral_committer_wake(NGX_HTTP_REFERRAL_APPLIED);
+}
+
+
+static void
+ngx_http_referral_wake(ngx_http_referral_need_e need)
+{
+    static ngx_event_t  event;
+
+    if (need == NGX_HTTP_REFERRAL_FLUSHED) {
+        ngx_http_referral_committer_wake(need);
+        return;
+    }
+
+    event.handler = ngx_http_referral_wake_handler;
+    event.log = ngx_cycle->log;
+
+    ngx_post_event((&event), &ngx_posted_events);
+}
+
+
 ngx_int_t
 ngx_http_referral_take(referral_record_t *record,
     ngx_http_referral_need_e need, uint64_t *seq)
@@ -129,7 +155,7 @@ ngx_http_referral_take(referral_record_t *record,
     }
 
     if (need != NGX_HTTP_REFERRAL_TAKEN) {
-        ngx_http_referral_committer_wake(need);
+        ngx_http_referral_wake(need);
         return NGX_OK;
     }
 

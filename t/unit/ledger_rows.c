@@ -34,25 +34,32 @@ typedef struct {
     unsigned        key;            /* by whom, when the key is longer */
     unsigned        gone;           /* by whom, when there is no such row */
     const char     *what;
+    unsigned        part;           /* of scores: kind, bytes of the key */
+    size_t          len;
 } kind_t;
 
 static const kind_t  kinds[] = {
-    { STORE_ORD, LIST|GET, 1, 0, 0, "an order" },
-    { STORE_HLD, HELD, 0, HELD, 0, "a held order" },
-    { STORE_RFD, REFUNDS|REFUND, 1, 0, 0, "a refund" },
+    { STORE_ORD, LIST|GET, 1, 0, 0, "an order", 0, 0 },
+    { STORE_HLD, HELD, 0, HELD, 0, "a held order", 0, 0 },
+    { STORE_RFD, REFUNDS|REFUND, 1, 0, 0, "a refund", 0, 0 },
     { STORE_RWD, REWARDS|OF_CODE|OF_STATE|REWARD, 1, REWARDS,
-      OF_CODE|OF_STATE, "a reward" },
-    { STORE_RWC, OF_CODE, 0, OF_CODE, 0, "a reward of a code" },
-    { STORE_RWS, OF_STATE, 0, OF_STATE, 0, "a reward in a state" },
-    { STORE_SCR, SCORE, 1, 0, 0, "a score" },
-    { STORE_ACC, ACCOUNT, 0, ACCOUNT, 0, "an account" },
-    { STORE_LDR, 0, 0, LEADERS, 0, "a place" },
-    { STORE_EVT, TALLY, 0, TALLY, 0, "a counter of events" },
-    { STORE_AMT, SUM, 0, SUM, 0, "a sum of amounts" },
-    { STORE_JRNL, JOURNAL, 0, JOURNAL, 0, "the journal" },
-    { STORE_CODE, 0, 0, 0, 0, "a code" },
-    { STORE_CID, 0, 0, 0, 0, "the number of a code" },
-    { STORE_NAM, 0, 0, 0, 0, "a name" }
+      OF_CODE|OF_STATE, "a reward", 0, 0 },
+    { STORE_SCR, OF_CODE, 0, OF_CODE, 0, "a reward of a code",
+      STORE_SCR_REWARD, STORE_SCR_KEY + 8 },
+    { STORE_RWS, OF_STATE, 0, OF_STATE, 0, "a reward in a state", 0, 0 },
+    { STORE_SCR, SCORE, 1, 0, 0, "a score", STORE_SCR_SCORE,
+      STORE_SCR_KEY },
+    { STORE_SCR, ACCOUNT, 0, ACCOUNT, 0, "an account", STORE_SCR_ACCOUNT,
+      STORE_SCR_KEY + 2 },
+    { STORE_LDR, 0, 0, LEADERS, 0, "a place", 0, 0 },
+    { STORE_SCR, TALLY, 0, TALLY, 0, "a counter of events", STORE_SCR_DAY,
+      STORE_TALLY_KEY },
+    { STORE_SCR, SUM, 0, SUM, 0, "a sum of amounts", STORE_SCR_DAY,
+      STORE_SUM_KEY },
+    { STORE_JRNL, JOURNAL, 0, JOURNAL, 0, "the journal", 0, 0 },
+    { STORE_CODE, 0, 0, 0, 0, "a code", 0, 0 },
+    { STORE_CID, 0, 0, 0, 0, "the number of a code", 0, 0 },
+    { STORE_NAM, 0, 0, 0, 0, "a name", 0, 0 }
 };
 
 #define KINDS  (sizeof(kinds) / sizeof(kinds[0]))
@@ -316,14 +323,39 @@ must(int rc)
 }
 
 
-/* The n-th row, or one near the end: key and value are copies of it. */
+static int
+is_kind(const kind_t *kind, const MDB_val *at)
+{
+    return kind->len == 0
+           || (at->mv_size == kind->len
+               && ((unsigned char *) at->mv_data)[8] == kind->part);
+}
+
+
+static unsigned
+count(const kind_t *kind, MDB_cursor *cursor)
+{
+    unsigned  n;
+    MDB_val   at, what;
+
+    n = 0;
+
+    while (mdb_cursor_get(cursor, &at, &what, MDB_NEXT) == 0) {
+        n += is_kind(kind, &at);
+    }
+
+    return n;
+}
+
+
+/* The n-th row, from the first again: key and value are copies of it. */
 
 static void
-pick(unsigned db, unsigned n)
+pick(const kind_t *kind, unsigned n)
 {
     int          rc;
     MDB_val      from, to;
-    MDB_stat     stat;
+    MDB_dbi      db;
     MDB_cursor  *cursor;
 
     must(mdb_txn_begin(ts.store->env, NULL, 0, &dirty.t.txn));
@@ -331,13 +363,15 @@ pick(unsigned db, unsigned n)
     dirty.t.rc = 0;
     dirty.open = 1;
 
-    must(mdb_stat(dirty.t.txn, ts.store->dbi[db], &stat));
-    must(mdb_cursor_open(dirty.t.txn, ts.store->dbi[db], &cursor));
-    n %= (unsigned) stat.ms_entries;
+    db = ts.store->dbi[kind->db];
+    must(mdb_cursor_open(dirty.t.txn, db, &cursor));
+    n %= count(kind, cursor);
 
-    do {
+    rc = mdb_cursor_get(cursor, &from, &to, MDB_FIRST);
+
+    while (rc == 0 && !(is_kind(kind, &from) && n-- == 0)) {
         rc = mdb_cursor_get(cursor, &from, &to, MDB_NEXT);
-    } while (rc == 0 && n--);
+    }
 
     must(rc);
     memcpy(key, from.mv_data, from.mv_size);
@@ -366,7 +400,7 @@ try(unsigned db)
 static unsigned
 try_value(const kind_t *kind, unsigned row, unsigned how)
 {
-    pick(kind->db, row);
+    pick(kind, row);
 
     switch (how) {
 
@@ -401,7 +435,7 @@ try_key(const kind_t *kind, unsigned row, int by)
 {
     unsigned  want;
 
-    pick(kind->db, row);
+    pick(kind, row);
     want = (by > 0) ? kind->key : kind->gone;
 
     if (by < 0) {
@@ -452,7 +486,7 @@ any_byte(unsigned times)
 
     for (i = 0; i < times; i++) {
         kind = &kinds[test_random(&rng) % KINDS];
-        pick(kind->db, (unsigned) test_random(&rng) % 1000);
+        pick(kind, (unsigned) test_random(&rng) % 1000);
 
         for (n = 1 + test_random(&rng) % 3; n && v.mv_size; n--) {
             value[test_random(&rng) % v.mv_size] =
@@ -484,7 +518,7 @@ main(void)
                                             &contest), "contest");
     referral_snapshot_end(snap);
 
-    pick(STORE_ORD, 0);
+    pick(&kinds[0], 0);
     tap_ok(try(STORE_ORD) == 0, "good rows are read");
 
     for (i = 0; i < KINDS; i++) {

@@ -365,11 +365,9 @@ main(void)
         [STORE_RULE] = "rules", [STORE_NAM] = "names", [STORE_ORD] = "orders",
         [STORE_HLD] = "held", [STORE_RFD] = "refunds",
         [STORE_CUS] = "customers", [STORE_RWD] = "rewards",
-        [STORE_RWC] = "rewards by code", [STORE_RWS] = "rewards by state",
-        [STORE_CNT] = "counts", [STORE_DUE] = "holds", [STORE_SCR] = "scores",
-        [STORE_PTS] = "points", [STORE_LDR] = "leaderboards",
-        [STORE_EVT] = "events", [STORE_AMT] = "amounts",
-        [STORE_ACC] = "accounts"
+        [STORE_RWS] = "rewards by state", [STORE_CNT] = "counts",
+        [STORE_DUE] = "holds", [STORE_SCR] = "scores",
+        [STORE_LDR] = "leaderboards"
     };
     static const char  *ways[] = { "changed", "removed", "added" };
 
