@@ -171,7 +171,7 @@ ngx_http_referral_api_reward_members(ngx_http_referral_out_t *out,
     ngx_uint_t  percent, claimed;
 
     percent = (reward->bps != 0);
-    claimed = percent && reward->state == REFERRAL_REWARD_CLAIMED;
+    claimed = percent && reward->claimed != 0;
 
     ngx_http_referral_json_id(out, "id", reward->id);
     ngx_http_referral_json_str(out, "name", reward->name);

@@ -102,10 +102,11 @@ static ngx_int_t
 ngx_http_referral_api_conversion_rules(ngx_http_referral_api_ctx_t *api,
     referral_event_json_t *in)
 {
-    uint32_t              program;
-    referral_rc_t         rc;
-    referral_rules_t      rules;
-    referral_snapshot_t  *snap;
+    uint32_t                program;
+    referral_rc_t           rc;
+    referral_rules_t        rules;
+    referral_snapshot_t    *snap;
+    referral_conversion_t   known;
 
     snap = ngx_http_referral_api_read(api);
     if (snap == NULL) {
@@ -115,7 +116,12 @@ ngx_http_referral_api_conversion_rules(ngx_http_referral_api_ctx_t *api,
     program = ngx_http_referral_program_id(api->program->index);
     rc = referral_rules_get(snap, program, &rules);
 
-    if (rc == REFERRAL_OK) {
+    /* what was taken once is a duplicate, whatever the rules say since */
+
+    if (rc == REFERRAL_OK
+        && referral_conversion_get(snap, program, in->event.order_id, &known)
+           != REFERRAL_OK)
+    {
         referral_event_json_rules(&rules, in);
     }
 

@@ -122,7 +122,11 @@ ngx_http_referral_api_start(ngx_http_referral_api_ctx_t *api)
         return rc;
     }
 
-    rc = api->route->handler(api);
+    rc = ngx_http_referral_api_signature(api);
+
+    if (rc == NGX_OK) {
+        rc = api->route->handler(api);
+    }
 
     if (rc == NGX_DECLINED) {
         return ngx_http_referral_api_send_problem(api);

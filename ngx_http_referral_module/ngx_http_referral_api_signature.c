@@ -26,7 +26,11 @@ ngx_http_referral_api_signature(ngx_http_referral_api_ctx_t *api)
     r = api->request;
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_api_module);
 
-    if (alcf->secrets == NULL || api->body.len == 0) {
+    /* a call without a body decides things as well: its body is empty */
+
+    if (alcf->secrets == NULL
+        || (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
+    {
         return NGX_OK;
     }
 
@@ -42,11 +46,11 @@ ngx_http_referral_api_signature(ngx_http_referral_api_ctx_t *api)
     }
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "the signature of a body was refused: %s", why);
+                  "the signature of a request was refused: %s", why);
 
     return ngx_http_referral_api_refuse(&api->problem, NGX_HTTP_UNAUTHORIZED,
                "invalid_signature",
-               "the body must carry a valid Referral-Signature");
+               "the request must carry a valid Referral-Signature");
 }
 
 

@@ -298,7 +298,7 @@ ngx_http_referral_api_reward_cells(referral_csv_t *csv,
     ngx_uint_t  percent, claimed;
 
     percent = (reward->bps != 0);
-    claimed = percent && reward->state == REFERRAL_REWARD_CLAIMED;
+    claimed = percent && reward->claimed != 0;
 
     referral_csv_text(csv, reward->order_id);
     referral_csv_text(csv, reward->customer);

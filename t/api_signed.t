@@ -157,8 +157,9 @@ for (['/v1/conversions', '{"event":"signup","order_id":"1"}', 201],
 
 is($t->api(GET => $path)->status, 200, 'GET needs none');
 is($t->api(GET => '/metrics')->status, 200, 'nor do metrics');
-is($t->api(DELETE => '/v1/codes/BERT')->status, 404, 'nor does DELETE');
-is($t->api(POST => '/v1/conversions/1/void')->status, 409, 'nor does POST');
+is($t->api(DELETE => '/v1/codes/BERT')->status, 401, 'DELETE does');
+is($t->api(POST => '/v1/conversions/1/void')->status, 401, 'and POST');
+is(post('/v1/conversions/1/void', '', 1)->status, 409, 'over nothing');
 
 
 # However the body comes: in parts, in a file.
@@ -206,7 +207,7 @@ is(put($body, sign($body, $now, $new))->status, 200, 'the new one');
 is(put($body, sign($body, $now, $old, $new))->status, 200, 'and both signed');
 
 unlike($t->log, qr/whsec/, 'no secret is in the log');
-like($t->log, qr/the signature of a body was refused: it is too old/,
+like($t->log, qr/the signature of a request was refused: it is too old/,
     'but what was wrong is');
 
 

@@ -105,11 +105,14 @@ final class Referral
         $headers = ["Authorization: Bearer {$this->token}",
             'Connection: close'];
 
-        if ($body !== null) {
+        if ($method !== 'GET') {
             $time = time();
             $mac = hash_hmac('sha256', "$time.$body", $this->secret);
-            $headers[] = 'Content-Type: application/json';
             $headers[] = "Referral-Signature: t=$time,v1=$mac";
+        }
+
+        if ($body !== null) {
+            $headers[] = 'Content-Type: application/json';
         }
 
         $context = stream_context_create(['http' => ['method' => $method,
