@@ -95,9 +95,24 @@ sub texts {
 }
 
 
+# Clicks on what leads to another page, and waits for that: chromedriver waits
+# only when the page has begun to load before it looks.
+
 sub click {
     my ($self, $css) = @_;
+    my $page = $self->_first('html');
+
     $self->_call(POST => '/element/' . $self->_first($css) . '/click');
+
+    for (1 .. 200) {
+        my $state = $self->_call(POST => '/execute/sync',
+            { script => 'return document.readyState', args => [] });
+        my ($now) = $self->_find('html');
+        return if $state eq 'complete' && defined $now && $now ne $page;
+        select undef, undef, undef, 0.05;
+    }
+
+    die "\"$css\" led nowhere\n";
 }
 
 
