@@ -90,9 +90,12 @@ store_every_newest(store_txn_t *t, uint32_t program, uint32_t code,
     MDB_cursor           *cursor;
     unsigned char         key[STORE_SCR_KEY + 8], row[4];
 
-    rc = (t->rc != 0) ? t->rc
-                      : mdb_cursor_open(t->txn, t->store->dbi[STORE_SCR],
-                                        &cursor);
+    if (t->rc != 0) {
+        return 0;
+    }
+
+    rc = mdb_cursor_open(t->txn, t->store->dbi[STORE_SCR], &cursor);
+
     if (rc != 0) {
         store_fail(t, rc, "mdb_cursor_open()");
         return 0;

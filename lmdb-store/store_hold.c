@@ -42,9 +42,12 @@ store_due_first(store_txn_t *t, unsigned char key[21],
     MDB_val      k, v;
     MDB_cursor  *cursor;
 
-    rc = (t->rc != 0) ? t->rc
-                      : mdb_cursor_open(t->txn, t->store->dbi[STORE_DUE],
-                                        &cursor);
+    if (t->rc != 0) {
+        return 0;
+    }
+
+    rc = mdb_cursor_open(t->txn, t->store->dbi[STORE_DUE], &cursor);
+
     if (rc != 0) {
         store_fail(t, rc, "mdb_cursor_open()");
         return 0;

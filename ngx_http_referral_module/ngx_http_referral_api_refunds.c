@@ -185,7 +185,8 @@ ngx_http_referral_api_refund_refused(ngx_http_referral_api_ctx_t *api,
     case REFERRAL_EXCEEDS:
         return ngx_http_referral_api_refuse(&api->problem, 422,
                    "refund_exceeds",
-                   "it is more than what is left of the order");
+                   "it is more than what is left of the order, or nothing is "
+                   "left");
 
     case REFERRAL_CURRENCY:
         return ngx_http_referral_api_refuse(&api->problem, 422,
