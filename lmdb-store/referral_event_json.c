@@ -281,12 +281,12 @@ money(json_t *object, referral_event_json_t *out)
 
     if (amount == NULL) {
         referral_field_error(&out->wrong, "amount",
-                             "a currency must have it beside");
+                             "it is required beside a currency");
         return;
     }
 
     currency = NULL;
-    message = (code == NULL) ? "an amount must have it beside"
+    message = (code == NULL) ? "it is required beside an amount"
                              : referral_json_currency(code, &currency);
 
     if (message != NULL) {

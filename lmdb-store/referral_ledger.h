@@ -295,6 +295,9 @@ typedef struct {
     const referral_click_info_t  *click;     /* CLICK; else NULL */
     const referral_record_t      *record;    /* the others */
     referral_str_t          code;       /* of a NOTE, by its code_id */
+    int64_t                 amount;     /* of a REFUND: that it took; 0: not
+                                           known, its order has not come */
+    uint16_t                currency;   /* of its order; 0: not known, none */
 } referral_entry_t;
 
 typedef int (*referral_entry_visit_pt)(void *data,

@@ -43,17 +43,24 @@ store_print_str(uint64_t h, referral_str_t s)
 }
 
 
+/* A coupon is the code it is looked up as. */
+
 static uint64_t
-store_content(const referral_event_t *event)
+store_content(store_txn_t *t, const referral_event_t *event)
 {
-    uint64_t  h;
-    uint8_t   amount;
+    uint8_t         amount;
+    uint64_t        h;
+    referral_str_t  coupon;
+    unsigned char   key[STORE_KEY_MAX];
 
     amount = event->flags & REFERRAL_EVENT_AMOUNT;
 
+    coupon.len = store_code_key(t, event->program, event->coupon, key) - 4;
+    coupon.data = key + 4;
+
     h = store_print_str(0xcbf29ce484222325u, event->event);
     h = store_print_str(h, event->customer);
-    h = store_print_str(h, event->coupon);
+    h = store_print_str(h, coupon);
     h = store_print(h, &amount, sizeof(amount));
     h = store_print(h, &event->amount, sizeof(event->amount));
     h = store_print(h, &event->currency, sizeof(event->currency));
@@ -94,13 +101,14 @@ store_touches(const referral_event_t *event)
 
 
 static int
-store_same_event(const store_order_t *row, const referral_event_t *event)
+store_same_event(store_txn_t *t, const store_order_t *row,
+    const referral_event_t *event)
 {
     uint64_t  touches;
 
     touches = store_touches(event);
 
-    return row->content == store_content(event)
+    return row->content == store_content(t, event)
            && (row->touches == 0 || touches == 0 || row->touches == touches);
 }
 
@@ -261,7 +269,7 @@ store_event_fill(store_case_t *c, const referral_record_t *record)
     c->order.customer = event->customer;
 
     row->source = event->source;
-    row->content = store_content(event);
+    row->content = store_content(c->t, event);
     row->touches = store_touches(event);
     row->draw = event->draw;
     row->time = record->time;
@@ -415,7 +423,7 @@ store_apply_event(store_txn_t *t, const referral_record_t *record)
     awaited = known && c.order.row.status == REFERRAL_EVENT_AWAITED;
 
     if (known && !awaited) {
-        result.rc = store_same_event(&c.order.row, event)
+        result.rc = store_same_event(t, &c.order.row, event)
                     ? REFERRAL_OK : REFERRAL_CONFLICT;
         return result;
     }

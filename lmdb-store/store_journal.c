@@ -8,6 +8,7 @@
 
 
 typedef struct {
+    referral_snapshot_t       *snap;
     store_txn_t               *t;
     unsigned                   types;
     unsigned                   rows;
@@ -87,6 +88,30 @@ store_entry_program(const referral_record_t *record)
 }
 
 
+/* What a refund took; its record says what was asked for. */
+
+static void
+store_feed_refund(store_feed_t *feed, const referral_refund_t *refund,
+    referral_entry_t *entry)
+{
+    store_order_row_t       order;
+    referral_refund_info_t  taken;
+
+    if (referral_refund_get(feed->snap, refund->program, refund->order_id,
+                            refund->refund_id, &taken)
+        == REFERRAL_OK)
+    {
+        entry->amount = taken.amount;
+    }
+
+    if (store_order_get(feed->t, refund->program, refund->order_id, NULL,
+                        &order))
+    {
+        entry->currency = order.row.currency;
+    }
+}
+
+
 static int
 store_feed_record(store_feed_t *feed, const MDB_val *value,
     referral_entry_t *entry)
@@ -102,6 +127,10 @@ store_feed_record(store_feed_t *feed, const MDB_val *value,
     entry->time = record.time;
     entry->program = store_entry_program(&record);
     entry->record = &record;
+
+    if (record.type == REFERRAL_RECORD_REFUND) {
+        store_feed_refund(feed, &record.u.refund, entry);
+    }
 
     if (record.type == REFERRAL_RECORD_NOTE) {
         entry->code = store_code_name(feed->t, record.u.note.code_id);
@@ -157,6 +186,7 @@ referral_journal_read(referral_snapshot_t *snap, uint64_t after,
     store_feed_t   feed;
     unsigned char  key[8];
 
+    feed.snap = snap;
     feed.t = &snap->t;
     feed.types = types;
     feed.rows = rows;

@@ -243,10 +243,10 @@ ngx_http_referral_api_entry_refund(ngx_http_referral_out_t *out,
     ngx_http_referral_json_str(out, "order_id", refund->order_id);
     ngx_http_referral_json_str(out, "refund_id", refund->refund_id);
     ngx_http_referral_json_bool(out, "whole", whole);
-    ngx_http_referral_api_money_json(out, "amount", !whole, refund->amount);
-    ngx_http_referral_api_currency_json(out,
-                                     refund->flags & REFERRAL_REFUND_CURRENCY,
-                                     refund->currency);
+    ngx_http_referral_api_money_json(out, "amount", entry->amount != 0,
+                                     entry->amount);
+    ngx_http_referral_api_currency_json(out, entry->currency != 0,
+                                        entry->currency);
     ngx_http_referral_json_str_or_null(out, "reason", refund->reason);
 }
 

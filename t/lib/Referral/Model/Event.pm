@@ -8,7 +8,7 @@ use integer;
 
 use List::Util qw(min);
 
-use Referral::Model::State qw(EARLY_CLICK AMOUNT_MAX %REASON become below_min
+use Referral::Model::State qw(EARLY_CLICK AMOUNT_MAX %REASON become below_min fold
     code_of once_key);
 
 my %good = (pending => 1, approved => 1);
@@ -138,9 +138,10 @@ sub _touches {
 
 
 sub _content {
-    my ($op) = @_;
+    my ($p, $op) = @_;
     return join ' ', map { '<' . ($_ // '') . '>' }
-        @$op{qw(event amount currency customer occurred click_id coupon)};
+        @$op{qw(event amount currency customer occurred click_id)},
+        fold($p, $op->{coupon});
 }
 
 
@@ -153,7 +154,7 @@ sub _apply_event {
         || (defined $op->{amount} && !$op->{currency});
 
     if ($was && $was->{status} ne 'awaited') {
-        my $same = $was->{content} eq _content($op)
+        my $same = $was->{content} eq _content($p, $op)
             && ($was->{touches} eq '' || _touches($op) eq ''
                 || $was->{touches} eq _touches($op));
 
@@ -197,7 +198,7 @@ sub _order {
         occurred => $occurred, due => $t + $rule->{hold} * 1000,
         changed => $now, points => 0, credited => 0, contests => [],
         counted => [], rewards => [],
-        content => _content($op), touches => _touches($op),
+        content => _content($p, $op), touches => _touches($op),
     };
 }
 
