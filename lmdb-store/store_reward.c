@@ -76,7 +76,10 @@ store_limit(store_txn_t *t, store_reward_row_t *reward, uint32_t limit, int n)
     len = store_limit_key(key, reward);
 
     if (len == 0) {
-        return 1;
+
+        /* nobody to count for: a limit that cannot be kept gives nothing */
+
+        return 0;
     }
 
     issued = 0;

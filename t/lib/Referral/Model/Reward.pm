@@ -43,14 +43,15 @@ sub _rules_for {
 }
 
 
-# The counter of a limit at that time; undef: no limit.
+# The counter of a limit at that time; undef: no limit, '': nobody to count for.
 
 sub _limit_key {
     my ($rule, $order, $now) = @_;
     my $who = $rule->{to} eq 'referrer' ? "code $order->{code}{id}"
         : $order->{customer} ne '' ? "customer $order->{customer}" : undef;
 
-    return undef unless $rule->{limit} && defined $who;
+    return undef unless $rule->{limit};
+    return '' unless defined $who;
 
     my $period = $rule->{per} eq 'ever' ? ''
         : $rule->{per} eq 'day' ? $now / DAY
@@ -62,7 +63,8 @@ sub _limit_key {
 
 sub _used_up {
     my ($p, $rule, $key) = @_;
-    return defined $key && ($p->{limit}{$key} // 0) >= $rule->{limit};
+    return defined $key
+        && ($key eq '' || ($p->{limit}{$key} // 0) >= $rule->{limit});
 }
 
 
