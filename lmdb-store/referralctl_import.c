@@ -407,7 +407,7 @@ ctl_import_summary(const ctl_import_t *m)
     }
 
     for (i = 0; i < REFERRAL_EVENT_STATUSES; i++) {
-        (void) printf("  %-12s%" PRIu64 "\n", referral_event_status_name(i),
+        (void) printf("  %-13s%" PRIu64 "\n", referral_event_status_name(i),
                       m->statuses[i]);
     }
 
