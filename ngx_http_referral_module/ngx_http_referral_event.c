@@ -395,7 +395,7 @@ ngx_http_referral_event_applied(ngx_http_request_t *r,
     if (result != NULL && result->rc != REFERRAL_OK) {
         wrong.field = ngx_http_referral_event_field;
         wrong.message = (result->rc == REFERRAL_CONFLICT)
-                        ? "its order was reported before, otherwise"
+                        ? "its order was reported before with other content"
                         : "it was refused by the store";
 
         ngx_http_referral_event_refused(ngx_cycle->log, &wrong,
