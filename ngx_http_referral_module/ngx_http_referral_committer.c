@@ -18,6 +18,7 @@
 #define NGX_HTTP_REFERRAL_MAINTAIN   5000   /* ms between housekeeping */
 #define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
 #define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
+#define NGX_HTTP_REFERRAL_GATHER     8      /* steps of some 100 us */
 
 
 typedef struct {
@@ -162,6 +163,17 @@ ngx_http_referral_taken(referral_intake_t *intake)
 }
 
 
+static unsigned
+ngx_http_referral_unapplied(referral_intake_t *intake)
+{
+    referral_intake_info_t  info;
+
+    referral_intake_info(intake, &info);
+
+    return info.applied_seq != info.taken_seq;
+}
+
+
 static void
 ngx_http_referral_flush(referral_intake_t *intake)
 {
@@ -177,6 +189,27 @@ ngx_http_referral_flush(referral_intake_t *intake)
     }
 
     ngx_http_referral_failed(NGX_HTTP_REFERRAL_FLUSH, taken, &err);
+}
+
+
+/*
+ * Who was answered just now tends to ask again at once.  While others wait
+ * already, one commit for both costs hardly more than one for either.
+ */
+
+static void
+ngx_http_referral_gather(referral_intake_t *intake, unsigned answered)
+{
+    unsigned  n;
+    uint64_t  want, taken;
+
+    taken = ngx_http_referral_taken(intake);
+    want = taken + answered;
+
+    for (n = 0; n < NGX_HTTP_REFERRAL_GATHER && taken < want; n++) {
+        (void) usleep(50);
+        taken = ngx_http_referral_taken(intake);
+    }
 }
 
 
@@ -224,6 +257,12 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
         ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_REFUSED,
                                    batch.refused);
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_APPLY, 1);
+    }
+
+    if (batch.results != 0 && !sync && !committer.conf->durable
+        && ngx_http_referral_unapplied(intake))
+    {
+        ngx_http_referral_gather(intake, batch.results);
     }
 
     return batch.more;
@@ -281,17 +320,6 @@ ngx_http_referral_tick(void)
         committer.next_tick = ngx_http_referral_now()
                               + (uint64_t) ngx_max(next - wall, 0);
     }
-}
-
-
-static unsigned
-ngx_http_referral_unapplied(referral_intake_t *intake)
-{
-    referral_intake_info_t  info;
-
-    referral_intake_info(intake, &info);
-
-    return info.applied_seq != info.taken_seq;
 }
 
 
