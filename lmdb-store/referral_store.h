@@ -196,6 +196,7 @@ typedef struct {
     unsigned                refused;
     unsigned                results;
     unsigned                more;       /* the batch was full: call again */
+    unsigned                contended;  /* another process held the lock */
     uint64_t                seq;        /* applied up to here */
 } referral_batch_t;
 

@@ -186,6 +186,7 @@ store_run(referral_store_t *store, store_cells_t *cells,
             source->at = at;
 
             if (waited > STORE_WAITED_US) {
+                batch->contended = 1;
                 (void) usleep(STORE_YIELD_US);
             }
         }

@@ -193,8 +193,8 @@ ngx_http_referral_flush(referral_intake_t *intake)
 
 
 /*
- * Who was answered just now tends to ask again at once.  While others wait
- * already, one commit for both costs hardly more than one for either.
+ * Who was answered just now tends to ask again at once.  When workers queue
+ * for the store's one write lock, fewer and larger commits serve all sooner.
  */
 
 static void
@@ -259,9 +259,7 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_APPLY, 1);
     }
 
-    if (batch.results != 0 && !sync && !committer.conf->durable
-        && ngx_http_referral_unapplied(intake))
-    {
+    if (batch.contended && !sync && ngx_http_referral_unapplied(intake)) {
         ngx_http_referral_gather(intake, batch.results);
     }
 
