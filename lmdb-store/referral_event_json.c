@@ -36,9 +36,7 @@ field_event(json_t *value, void *data)
         return "it is not 1 to 32 bytes long";
     }
 
-    if (name.len == sizeof(REFERRAL_CLICK_EVENT) - 1
-        && memcmp(name.data, REFERRAL_CLICK_EVENT, name.len) == 0)
-    {
+    if (referral_rules_click(name)) {
         return "it counts links followed, nobody can report it";
     }
 
@@ -379,37 +377,27 @@ void
 referral_event_json_rules(const referral_rules_t *rules,
     referral_event_json_t *out)
 {
-    unsigned                      i;
-    const referral_str_t         *event;
-    const referral_event_rule_t  *rule;
+    int  i;
 
-    event = &out->event.event;
-
-    if (event->len == 0) {
+    if (out->event.event.len == 0) {
         return;
     }
 
-    for (i = 0; i < rules->nevents; i++) {
-        rule = &rules->events[i];
+    i = referral_rules_find(rules->events, sizeof(referral_event_rule_t),
+                            rules->nevents, out->event.event);
 
-        if (rule->name.len != event->len
-            || memcmp(rule->name.data, event->data, event->len) != 0)
-        {
-            continue;
-        }
+    if (i < 0) {
+        referral_field_error(&out->wrong, "event",
+                             "the program declares no such event");
+        return;
+    }
 
-        if (rule->once == REFERRAL_ONCE_CUSTOMER
-            && out->event.customer.len == 0)
-        {
-            referral_field_error(&out->wrong, "customer_id",
+    if (rules->events[i].once == REFERRAL_ONCE_CUSTOMER
+        && out->event.customer.len == 0)
+    {
+        referral_field_error(&out->wrong, "customer_id",
                       "this event counts once a customer and must have it");
-        }
-
-        return;
     }
-
-    referral_field_error(&out->wrong, "event",
-                         "the program declares no such event");
 }
 
 

@@ -24,10 +24,13 @@ store_add(int64_t *sum, int64_t n)
 }
 
 
-/* Where an event is counted; returns how many there are. */
+#define STORE_PAGES  4
 
-static unsigned
-store_pages(const store_order_row_t *order, store_page_t pages[4])
+
+/* Where an event is counted. */
+
+static void
+store_pages(const store_order_row_t *order, store_page_t pages[STORE_PAGES])
 {
     uint32_t  day;
 
@@ -41,8 +44,6 @@ store_pages(const store_order_row_t *order, store_page_t pages[4])
     pages[2].code = order->row.code;
     pages[3].day = day;
     pages[3].code = order->row.code;
-
-    return 4;
 }
 
 
@@ -61,14 +62,14 @@ store_tally_move(store_txn_t *t, const store_order_row_t *order,
     unsigned from, unsigned to, int64_t points)
 {
     size_t         *size;
-    unsigned        i, n;
-    store_page_t    pages[4];
+    unsigned        i;
+    store_page_t    pages[STORE_PAGES];
     store_tally_t  *tally;
     unsigned char   key[STORE_TALLY_KEY];
 
-    n = store_pages(order, pages);
+    store_pages(order, pages);
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < STORE_PAGES; i++) {
         store_tally_key(key, order->program, &pages[i], order->row.event);
 
         tally = store_cell(t, STORE_SCR, key, sizeof(key),
@@ -97,14 +98,14 @@ store_sum_add(store_txn_t *t, const store_order_row_t *order, int64_t gross,
     int64_t refunded, unsigned count)
 {
     size_t         *size;
-    unsigned        i, n;
+    unsigned        i;
     store_sum_t    *sum;
-    store_page_t    pages[4];
+    store_page_t    pages[STORE_PAGES];
     unsigned char   key[STORE_SUM_KEY];
 
-    n = store_pages(order, pages);
+    store_pages(order, pages);
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < STORE_PAGES; i++) {
         store_tally_key(key, order->program, &pages[i], order->row.event);
         store_be16(key + STORE_TALLY_KEY, order->row.currency);
 

@@ -256,6 +256,9 @@ void ngx_http_referral_json_int(ngx_http_referral_out_t *out,
 /* Decimal strings, always. */
 void ngx_http_referral_json_id(ngx_http_referral_out_t *out,
     const char *key, uint64_t value);
+/* Ends {"data":[...]} with the id after which it goes on; 0: it does not. */
+void ngx_http_referral_json_end_list(ngx_http_referral_out_t *out,
+    uint64_t next);
 void ngx_http_referral_json_bool(ngx_http_referral_out_t *out,
     const char *key, ngx_uint_t value);
 void ngx_http_referral_json_null(ngx_http_referral_out_t *out,

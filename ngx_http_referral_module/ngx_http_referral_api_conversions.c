@@ -388,16 +388,7 @@ ngx_http_referral_api_held_data(ngx_http_referral_api_held_t *list,
         return ngx_http_referral_api_unreadable(list->api);
     }
 
-    ngx_http_referral_json_close(out, "]");
-
-    if (list->more) {
-        ngx_http_referral_json_id(out, "next", list->last);
-
-    } else {
-        ngx_http_referral_json_null(out, "next");
-    }
-
-    ngx_http_referral_json_close(out, "}");
+    ngx_http_referral_json_end_list(out, list->more ? list->last : 0);
 
     return NGX_OK;
 }

@@ -196,6 +196,22 @@ ngx_http_referral_json_id(ngx_http_referral_out_t *out, const char *key,
 
 
 void
+ngx_http_referral_json_end_list(ngx_http_referral_out_t *out, uint64_t next)
+{
+    ngx_http_referral_json_close(out, "]");
+
+    if (next != 0) {
+        ngx_http_referral_json_id(out, "next", next);
+
+    } else {
+        ngx_http_referral_json_null(out, "next");
+    }
+
+    ngx_http_referral_json_close(out, "}");
+}
+
+
+void
 ngx_http_referral_json_bool(ngx_http_referral_out_t *out, const char *key,
     ngx_uint_t value)
 {

@@ -356,16 +356,7 @@ ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
     *tokens = referral_tokens_parse((char *) text.data, text.len, &line, &why);
 
     if (*tokens == NULL) {
-        if (line != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "%s in line %ui of \"%V\"",
-                               why, (ngx_uint_t) line, file);
-        } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"",
-                               why, file);
-        }
-
-        return NGX_CONF_ERROR;
+        return ngx_http_referral_file_wrong(cf, file, line, why);
     }
 
     cln->handler = ngx_http_referral_api_free_tokens;

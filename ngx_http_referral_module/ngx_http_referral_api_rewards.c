@@ -219,16 +219,7 @@ ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
         return ngx_http_referral_api_unreadable(api);
     }
 
-    ngx_http_referral_json_close(out, "]");
-
-    if (list->more) {
-        ngx_http_referral_json_id(out, "next", list->last);
-
-    } else {
-        ngx_http_referral_json_null(out, "next");
-    }
-
-    ngx_http_referral_json_close(out, "}");
+    ngx_http_referral_json_end_list(out, list->more ? list->last : 0);
 
     return NGX_OK;
 }

@@ -190,6 +190,21 @@ ngx_http_referral_store_param(ngx_http_referral_main_conf_t *rmcf,
 
 
 char *
+ngx_http_referral_file_wrong(ngx_conf_t *cf, ngx_str_t *name, unsigned line,
+    const char *why)
+{
+    if (line != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in line %ui of \"%V\"",
+                           why, (ngx_uint_t) line, name);
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"", why, name);
+    }
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
 ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_referral_main_conf_t *rmcf = conf;
@@ -220,16 +235,7 @@ ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_explicit_memzero(text.data, text.len);
 
     if (rmcf->keys == NULL) {
-        if (line != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "%s in line %ui of \"%V\"",
-                               why, (ngx_uint_t) line, &rmcf->key_file);
-        } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"",
-                               why, &rmcf->key_file);
-        }
-
-        return NGX_CONF_ERROR;
+        return ngx_http_referral_file_wrong(cf, &rmcf->key_file, line, why);
     }
 
     cln->handler = ngx_http_referral_free_keys;

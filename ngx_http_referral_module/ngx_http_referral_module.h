@@ -219,6 +219,10 @@ char *ngx_http_referral(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_referral_read_file(ngx_conf_t *cf, ngx_str_t *name,
     ngx_uint_t secret, ngx_str_t *text);
 
+/* Logs what is wrong with its content, line 0: as a whole; NGX_CONF_ERROR. */
+char *ngx_http_referral_file_wrong(ngx_conf_t *cf, ngx_str_t *name,
+    unsigned line, const char *why);
+
 
 /* ngx_http_referral_program.c */
 
