@@ -1,0 +1,118 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * What is done to a store as a whole, by nginx as housekeeping and by
+ * referralctl: purge, rebuild, backup, compact, erase.
+ *
+ * Each may be called beside a running nginx, by the thread that writes (see
+ * referral_store.h), with a store that was not opened for reading only.
+ */
+
+#ifndef REFERRAL_TOOLS_H
+#define REFERRAL_TOOLS_H
+
+#include "referral_store.h"
+
+
+/*
+ * What takes long tells how far it is, in units of its own; a result that is
+ * not 0 stops it as soon as that leaves everything whole.
+ */
+
+typedef struct {
+    int                   (*progress)(void *data, uint64_t done,
+                                      uint64_t all);    /* may be NULL */
+    void                   *data;
+} referral_watch_t;
+
+
+/* --------------------------------------------------------------- purge -- */
+
+/*
+ * Deletes clicks of a program that are older than before (ms), of which what
+ * they counted stays: one step of at most some hundred rows, in a transaction
+ * of its own.  Clicks that gave points or that an event was attributed by are
+ * kept.  With more another step will find more to do, at once; pause between
+ * steps, for others who want to write.  A click whose clock was ahead of
+ * those after it may stay longer.
+ */
+
+typedef struct {
+    unsigned                purged;     /* clicks deleted */
+    unsigned                kept;       /* looked at, and to be kept */
+    unsigned                more;
+} referral_purge_t;
+
+referral_rc_t referral_store_purge(referral_store_t *store, uint32_t program,
+    int64_t before, referral_purge_t *step, referral_error_t *err);
+
+
+/* ------------------------------------------------------------- rebuild -- */
+
+/*
+ * Recounts as referral_store_verify() does, then makes every row what the
+ * journal says.  Nobody else writes until it is done: clicks gather in the
+ * rings.  REFERRAL_CORRUPT, and nothing is changed, when the journal itself
+ * is damaged: then a backup is what helps.  *differences: rows found and
+ * mended.
+ */
+
+referral_rc_t referral_store_rebuild(referral_store_t *store,
+    const referral_verify_t *v, uint64_t *differences, referral_error_t *err);
+
+
+/* --------------------------------------------------- backup and compact -- */
+
+/*
+ * Copies the store as it is now to a directory that does not exist or is
+ * empty, compacted.  Paced, so that those who commit meanwhile hardly notice.
+ * The copy is a store of its own incarnation: rings that belong to the
+ * original are never applied to it.  On disk when it returns; before that it
+ * is not called data.mdb.  REFERRAL_EXISTS: the directory is not empty.
+ */
+
+referral_rc_t referral_store_backup(referral_store_t *store,
+    const char *dir, const referral_watch_t *watch, uint64_t *bytes,
+    referral_error_t *err);
+
+/*
+ * Gives space that is not used back to the file system, which also wipes what
+ * was deleted from it.  Beside others: in place, a little at a time; the file
+ * keeps its length and has holes.  Alone: a compact copy takes the place of
+ * the file, and the store has to be opened again.
+ */
+
+typedef struct {
+    unsigned                replaced;   /* alone: the file is another one */
+    uint64_t                before;     /* bytes on disk (blocks), not length */
+    uint64_t                after;
+} referral_compact_t;
+
+referral_rc_t referral_store_compact(referral_store_t *store,
+    const referral_watch_t *watch, referral_compact_t *result,
+    referral_error_t *err);
+
+
+/* --------------------------------------------------------------- erase -- */
+
+/*
+ * Forgets a person of a program: an id as owner of codes and as customer of
+ * events.  Wherever it stands, in the journal too, a random pseudonym takes
+ * its place, always the same; names of its codes are dropped and the codes
+ * end.  Counters, points and rewards stay.  REFERRAL_NOT_FOUND: nothing has
+ * that id.  Bytes of what was there remain in free pages until compact.
+ */
+
+typedef struct {
+    uint64_t                codes;
+    uint64_t                events;
+    uint64_t                rewards;
+    uint64_t                records;    /* of the journal, changed */
+} referral_erased_t;
+
+referral_rc_t referral_store_erase(referral_store_t *store, uint32_t program,
+    referral_str_t person, int64_t now, referral_erased_t *erased,
+    referral_error_t *err);
+
+
+#endif /* REFERRAL_TOOLS_H */
