@@ -84,6 +84,7 @@ lib_objs = $(patsubst %.c,$(out)/c/%.o,$(filter-out $(ctl),$(sources)))
 unit = $(patsubst t/%.c,$(out)/%,$(wildcard t/unit/*.c))
 tools = $(out)/unit/store_make $(filter %_cli,$(unit))
 bench = $(patsubst t/%.c,$(out)/%,$(wildcard t/bench/*.c))
+bench_tools = $(filter-out %/classify,$(bench))
 
 $(out)/c/%.o: %.c | deps-build
 	@mkdir -p $(@D)
@@ -100,7 +101,18 @@ $(out)/%: $(out)/c/t/%.o $(out)/libreferral.a
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(LDFLAGS) -o $@ $^ $(libs)
 
-unit: $(unit)
+# What tests put before the C library: never with a sanitizer of its own.
+
+preloads = $(patsubst t/%.c,$(out)/%.so,$(wildcard t/preload/*.c))
+
+$(out)/preload/%.so: t/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -g -fPIC -shared -pthread \
+	    -It/preload -o $@ $<
+
+$(preloads): $(wildcard t/preload/*.h)
+
+unit: $(unit) $(preloads)
 
 -include $(shell find $(out)/c -name '*.d' 2>/dev/null)
 
@@ -134,7 +146,7 @@ asan: | deps-build
 
 bench: build $(bench)
 	@scripts/deps bench
-	@for run in $(filter-out %_cost,$(bench)) \
+	@for run in $(filter-out $(bench_tools),$(bench)) \
 	    $$(find t/bench -type f -perm -u+x); do \
 	    echo "$$run"; \
 	    BUILD=$(out) NGINX=$(nginx) $$run || exit 1; \

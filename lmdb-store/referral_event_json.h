@@ -82,6 +82,10 @@ void referral_field_error(referral_field_errors_t *errors,
 
 const char *referral_id_wrong(referral_str_t id);
 
+/* The length of the character at p, of n bytes; 0 when it is not UTF-8. */
+
+size_t referral_utf8(const unsigned char *p, size_t n);
+
 /* A string into bytes. */
 
 const char *referral_json_string(json_t *value, referral_str_t *out);

@@ -8,10 +8,8 @@
 #include "referral_time.h"
 
 
-/* The length of the character at p, of n bytes; 0 when it is not UTF-8. */
-
-static size_t
-utf8(const unsigned char *p, size_t n)
+size_t
+referral_utf8(const unsigned char *p, size_t n)
 {
     size_t    i, len;
     uint32_t  u;
@@ -53,7 +51,7 @@ text_wrong(referral_str_t text, size_t max)
     }
 
     for (i = 0; i < text.len; i += n) {
-        n = utf8(text.data + i, text.len - i);
+        n = referral_utf8(text.data + i, text.len - i);
 
         if (n == 0 || text.data[i] < 0x20 || text.data[i] == 0x7f) {
             return "it has control characters or is not UTF-8";

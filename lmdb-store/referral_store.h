@@ -87,6 +87,14 @@ referral_rc_t referral_store_program(referral_store_t *store,
 referral_rc_t referral_program_get(referral_snapshot_t *snap,
     referral_str_t name, uint32_t *id);
 
+/* All of them, by name, until visit returns non-zero. */
+
+typedef int (*referral_program_visit_pt)(void *data, referral_str_t name,
+    uint32_t id);
+
+referral_rc_t referral_program_list(referral_snapshot_t *snap,
+    referral_program_visit_pt visit, void *data);
+
 /*
  * Makes the rules of a program what the configuration says, with a record of
  * the journal when they are not so already.  Events of a program without
@@ -104,6 +112,41 @@ referral_rc_t referral_store_rules(referral_store_t *store, uint32_t program,
 
 referral_rc_t referral_store_tick(referral_store_t *store, int64_t now,
     int64_t *next, referral_error_t *err);
+
+
+/* ------------------------------------------------------------- growing -- */
+
+/*
+ * How full the map is, which is what the file may grow to.  The rest of it is
+ * kept for what matters more, and at last for the purge, which makes room.
+ */
+
+typedef enum {
+    REFERRAL_LEVEL_OK = 0,
+    REFERRAL_LEVEL_WARN,                /* 75 % */
+    REFERRAL_LEVEL_CLICKS,              /* 90 %: clicks are refused */
+    REFERRAL_LEVEL_CODES,               /* 97 %: codes too */
+    REFERRAL_LEVEL_FULL                 /* all that an intake takes */
+} referral_level_t;
+
+const char *referral_level_name(unsigned level);
+
+/* As last measured, by applying and by housekeeping.  Any thread. */
+
+referral_level_t referral_store_level(referral_store_t *store);
+
+/* What there is to say of a level that is not OK.  Committer only. */
+
+void referral_store_growth(referral_store_t *store, referral_error_t *err);
+
+/*
+ * Takes over the larger map of another process, for want of which a snapshot
+ * was refused; costs nothing when none was.  Waits until no snapshot is open,
+ * and refuses to begin one meanwhile.  Committer only.
+ */
+
+referral_rc_t referral_store_remap(referral_store_t *store,
+    referral_error_t *err);
 
 
 /* ------------------------------------------------------------- results -- */
@@ -142,7 +185,7 @@ void referral_intake_close(referral_intake_t *intake);
 /*
  * Takes a record: copies it into the ring and publishes it.  From the return
  * on it survives the death of any process.  REFERRAL_FULL when there is no
- * room, REFERRAL_INVALID when a string is longer than its limit or a value
+ * room, be it in the store (see referral_level_t), REFERRAL_INVALID when a string is longer than its limit or a value
  * out of its range.  *seq is the record's number in this ring, growing by one.  Producer only; no
  * system call.
  */
@@ -206,7 +249,8 @@ referral_rc_t referral_intake_apply(referral_intake_t *intake, unsigned sync,
 
 /*
  * Housekeeping, to be called every few seconds: applies and frees orphaned
- * rings of dead workers, clears stale readers.  *records: taken from orphans.
+ * rings of dead workers, clears stale readers, looks how full the map is and
+ * whether nginx was given another map_size.  *records: taken from orphans.
  */
 
 referral_rc_t referral_store_maintain(referral_store_t *store,
@@ -217,7 +261,8 @@ referral_rc_t referral_store_maintain(referral_store_t *store,
 
 /*
  * A snapshot handle is made once per thread and used for many snapshots.
- * begin: about 50 ns and no system call.  REFERRAL_BUSY: too many readers.
+ * begin: about 50 ns and no system call.  REFERRAL_BUSY: too many readers, or
+ * the map is being replaced or has to be: see referral_store_remap().
  */
 
 referral_rc_t referral_snapshot_create(referral_store_t *store,
@@ -232,7 +277,8 @@ uint64_t referral_snapshot_id(referral_snapshot_t *snap);
 
 /*
  * The last transaction of any process, without a snapshot: what was read in a
- * snapshot of that id is still so.  About 10 ns; any thread.
+ * snapshot of that id is still so.  About 20 ns; any thread.  0 while the map
+ * is replaced.
  */
 
 uint64_t referral_store_last_id(referral_store_t *store);
@@ -340,6 +386,8 @@ referral_rc_t referral_click_get(referral_snapshot_t *snap, uint32_t program,
 typedef struct {
     uint64_t                map_size;
     uint64_t                used;       /* bytes in pages that are not free */
+    unsigned                percent;    /* of the map that is */
+    referral_level_t        level;
     uint64_t                file_size;
     uint64_t                last_txn;
     uint64_t                journal;    /* events, ever */

@@ -22,7 +22,18 @@
 #include "referralctl.h"
 
 
-#define CTL_RING  (4 << 20)     /* bytes: some thousand events */
+#define CTL_RING      (4 << 20)     /* bytes: some thousand events */
+#define CTL_TRIES     50            /* while the store is locked or resized */
+#define CTL_PAUSE_US  100000
+
+
+/* Names of programs, as one text. */
+
+typedef struct {
+    size_t              len;
+    unsigned            n;
+    char                text[512];
+} ctl_names_t;
 
 
 static ctl_rc_t ctl_act_as_owner(ctl_store_t *r);
@@ -30,6 +41,7 @@ static int ctl_drop(uid_t uid, gid_t gid);
 static ctl_rc_t ctl_check_lock(const ctl_store_t *r);
 static ctl_rc_t ctl_check_writer(const ctl_store_t *r);
 static const char *ctl_user(uid_t uid);
+static int ctl_name(void *data, referral_str_t name, uint32_t id);
 
 
 ctl_rc_t
@@ -251,6 +263,100 @@ ctl_begin(ctl_store_t *r)
     }
 
     return CTL_OK;
+}
+
+
+static int
+ctl_name(void *data, referral_str_t name, uint32_t id)
+{
+    ctl_names_t *names = data;
+
+    int  n;
+
+    (void) id;
+
+    n = snprintf(names->text + names->len, sizeof(names->text) - names->len,
+                 "%s\"%.*s\"", names->n++ ? ", " : "", (int) name.len,
+                 name.data);
+
+    if ((size_t) n >= sizeof(names->text) - names->len) {
+        names->text[names->len] = '\0';
+        return 1;
+    }
+
+    names->len += (size_t) n;
+
+    return 0;
+}
+
+
+ctl_rc_t
+ctl_program(ctl_store_t *r, const char *name, uint32_t *program)
+{
+    ctl_names_t      names;
+    referral_rc_t    rc;
+    referral_str_t   text;
+
+    text.len = strlen(name);
+    text.data = (const unsigned char *) name;
+
+    rc = referral_program_get(r->snap, text, program);
+
+    if (rc == REFERRAL_OK) {
+        return CTL_OK;
+    }
+
+    memset(&names, 0, sizeof(ctl_names_t));
+
+    if (rc != REFERRAL_NOT_FOUND
+        || referral_program_list(r->snap, ctl_name, &names) != REFERRAL_OK)
+    {
+        return ctl_fail("cannot read \"%s/data.mdb\"", r->dir);
+    }
+
+    if (names.n == 0) {
+        return ctl_fail("\"%s\" has no programs: nginx makes them when it "
+                        "starts", r->dir);
+    }
+
+    return ctl_fail("\"%s\" has no program \"%s\", only %s", r->dir, name,
+                    names.text);
+}
+
+
+unsigned
+ctl_again(referral_rc_t rc, unsigned *tries)
+{
+    if (rc != REFERRAL_BUSY) {
+        *tries = 0;
+        return 0;
+    }
+
+    if (ctl_stopped() || ++*tries == CTL_TRIES) {
+        return 0;
+    }
+
+    (void) usleep(CTL_PAUSE_US);
+
+    return 1;
+}
+
+
+ctl_rc_t
+ctl_drain(ctl_store_t *r)
+{
+    unsigned          tries, records;
+    referral_rc_t     rc;
+    referral_error_t  err;
+
+    tries = 0;
+    referral_snapshot_end(r->snap);
+
+    do {
+        rc = referral_store_maintain(r->store, &records, &err);
+    } while (ctl_again(rc, &tries));
+
+    return (rc == REFERRAL_OK) ? CTL_OK : ctl_refused(r, &err);
 }
 
 

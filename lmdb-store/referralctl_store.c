@@ -1,39 +1,31 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * stat, verify: reading a store, which nginx may be writing.
+ * stat, verify, rebuild: a store as a whole, which nginx may be writing.
  */
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <jansson.h>
 
 #include "referralctl.h"
 
 
-typedef struct {
-    json_t                 *found;      /* NULL: print them */
-    unsigned                terminal;
-    unsigned                shown;      /* a line of progress stands there */
-} ctl_verify_t;
-
-
+static uint64_t ctl_free(const referral_store_info_t *info);
 static void ctl_stat_text(const referral_store_info_t *info);
 static void ctl_print_size(const char *name, uint64_t size);
 static ctl_rc_t ctl_recount(ctl_store_t *r, unsigned json);
+static ctl_rc_t ctl_recounted(const ctl_store_t *r, uint64_t n,
+    json_t *found);
+static ctl_rc_t ctl_mend(ctl_store_t *r, unsigned json);
 static void ctl_report(void *data, const char *sentence);
-static void ctl_progress(void *data, uint64_t done, uint64_t all);
-static void ctl_clear(ctl_verify_t *v);
 
 
 ctl_rc_t
 ctl_stat(const ctl_args_t *args)
 {
     ctl_rc_t                      rc;
-    ctl_store_t                  r;
+    ctl_store_t                   r;
     const referral_store_info_t  *info;
 
     rc = ctl_open(&r, args->words[0], 0);
@@ -45,12 +37,15 @@ ctl_stat(const ctl_args_t *args)
     info = &r.info;
 
     if (args->json) {
-        rc = ctl_print_json(json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I, "
-                 "s:I, s:i, s:i, s:i}",
+        rc = ctl_print_json(json_pack("{s:s, s:i, s:I, s:I, s:I, s:i, s:s, "
+                 "s:I, s:I, s:I, s:I, s:i, s:i, s:i}",
                  "id", info->id, "schema", (int) info->schema,
                  "map_size", (json_int_t) info->map_size,
                  "file_size", (json_int_t) info->file_size,
                  "used", (json_int_t) info->used,
+                 "used_percent", (int) info->percent,
+                 "level", referral_level_name(info->level),
+                 "free", (json_int_t) ctl_free(info),
                  "last_txn", (json_int_t) info->last_txn,
                  "journal", (json_int_t) info->journal,
                  "codes", (json_int_t) info->codes,
@@ -68,20 +63,12 @@ ctl_stat(const ctl_args_t *args)
 }
 
 
-ctl_rc_t
-ctl_verify(const ctl_args_t *args)
+/* Bytes of the file that the store may use again. */
+
+static uint64_t
+ctl_free(const referral_store_info_t *info)
 {
-    ctl_rc_t      rc;
-    ctl_store_t  r;
-
-    rc = ctl_open(&r, args->words[0], 0);
-
-    if (rc == CTL_OK) {
-        rc = ctl_recount(&r, args->json);
-        ctl_close(&r);
-    }
-
-    return rc;
+    return (info->file_size > info->used) ? info->file_size - info->used : 0;
 }
 
 
@@ -93,6 +80,9 @@ ctl_stat_text(const referral_store_info_t *info)
     ctl_print_size("map", info->map_size);
     ctl_print_size("file", info->file_size);
     ctl_print_size("used", info->used);
+    ctl_print_size("free", ctl_free(info));
+    (void) printf("level        %s, %u %% of the map\n",
+                  referral_level_name(info->level), info->percent);
     (void) printf("transaction  %" PRIu64 "\n", info->last_txn);
     (void) printf("journal      %" PRIu64 "\n", info->journal);
     (void) printf("codes        %" PRIu64 "\n", info->codes);
@@ -120,85 +110,149 @@ ctl_print_size(const char *name, uint64_t size)
 }
 
 
+ctl_rc_t
+ctl_verify(const ctl_args_t *args)
+{
+    ctl_rc_t     rc;
+    ctl_store_t  r;
+
+    rc = ctl_open(&r, args->words[0], 0);
+
+    if (rc == CTL_OK) {
+        rc = ctl_recount(&r, args->json);
+        ctl_close(&r);
+    }
+
+    return rc;
+}
+
+
 static ctl_rc_t
 ctl_recount(ctl_store_t *r, unsigned json)
 {
-    uint64_t           n;
-    ctl_rc_t           rc;
-    ctl_verify_t       v;
-    referral_error_t   err;
-    referral_verify_t  verify;
+    json_t             *found;
+    uint64_t            n;
+    ctl_rc_t            rc;
+    referral_rc_t       result;
+    referral_error_t    err;
+    referral_verify_t   verify;
 
-    v.found = json ? json_array() : NULL;
-    v.terminal = isatty(STDERR_FILENO) == 1;
-    v.shown = 0;
+    found = json ? json_array() : NULL;
 
     verify.report = ctl_report;
-    verify.progress = ctl_progress;
-    verify.data = &v;
+    verify.progress = ctl_progress_verify;
+    verify.data = found;
 
-    if (referral_store_verify(r->snap, &verify, &n, &err) != REFERRAL_OK) {
-        ctl_clear(&v);
-        json_decref(v.found);
+    ctl_progress_begin("rows");
+    result = referral_store_verify(r->snap, &verify, &n, &err);
+    ctl_progress_end();
+
+    if (result != REFERRAL_OK) {
+        json_decref(found);
         return ctl_fail("%s", err.text);
     }
 
-    ctl_clear(&v);
-    rc = CTL_OK;
-
-    if (json) {
-        rc = ctl_print_json(json_pack("{s:I, s:I, s:o}",
-                 "journal", (json_int_t) r->info.journal,
-                 "differences", (json_int_t) n, "reports", v.found));
-
-    } else {
-        (void) printf("%" PRIu64 " events recounted, differences: %"
-                      PRIu64 "\n", r->info.journal, n);
-    }
+    rc = ctl_recounted(r, n, found);
 
     return (rc == CTL_OK && n != 0) ? CTL_DIFFERENCES : rc;
+}
+
+
+/* Takes the reference of what was found; NULL: as text. */
+
+static ctl_rc_t
+ctl_recounted(const ctl_store_t *r, uint64_t n, json_t *found)
+{
+    if (found != NULL) {
+        return ctl_print_json(json_pack("{s:I, s:I, s:o}",
+                 "journal", (json_int_t) r->info.journal,
+                 "differences", (json_int_t) n, "reports", found));
+    }
+
+    (void) printf("%" PRIu64 " events recounted, differences: %" PRIu64 "\n",
+                  r->info.journal, n);
+
+    return CTL_OK;
+}
+
+
+ctl_rc_t
+ctl_rebuild(const ctl_args_t *args)
+{
+    ctl_rc_t     rc;
+    ctl_store_t  r;
+
+    rc = ctl_open(&r, args->words[0], 1);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_drain(&r);
+
+    if (rc == CTL_OK) {
+        rc = ctl_mend(&r, args->json);
+    }
+
+    ctl_close(&r);
+
+    return rc;
+}
+
+
+static ctl_rc_t
+ctl_mend(ctl_store_t *r, unsigned json)
+{
+    json_t             *found;
+    uint64_t            n;
+    unsigned            tries;
+    referral_rc_t       result;
+    referral_error_t    err;
+    referral_verify_t   verify;
+
+    tries = 0;
+    found = json ? json_array() : NULL;
+
+    verify.report = ctl_report;
+    verify.progress = ctl_progress_verify;
+    verify.data = found;
+
+    ctl_progress_begin("rows");
+
+    do {
+        result = referral_store_rebuild(r->store, &verify, &n, &err);
+    } while (ctl_again(result, &tries));
+
+    ctl_progress_end();
+
+    if (result != REFERRAL_OK) {
+        json_decref(found);
+        return ctl_refused(r, &err);
+    }
+
+    if (json) {
+        return ctl_print_json(json_pack("{s:I, s:I, s:o}",
+                 "journal", (json_int_t) r->info.journal,
+                 "mended", (json_int_t) n, "reports", found));
+    }
+
+    (void) printf("%" PRIu64 " events recounted, mended: %" PRIu64 "\n",
+                  r->info.journal, n);
+
+    return CTL_OK;
 }
 
 
 static void
 ctl_report(void *data, const char *sentence)
 {
-    ctl_verify_t  *v;
+    json_t *found = data;
 
-    v = data;
-
-    if (v->found != NULL) {
-        (void) json_array_append_new(v->found, json_string(sentence));
+    if (found != NULL) {
+        (void) json_array_append_new(found, json_string(sentence));
         return;
     }
 
-    ctl_clear(v);
+    ctl_progress_clear();
     (void) printf("%s\n", sentence);
-}
-
-
-static void
-ctl_progress(void *data, uint64_t done, uint64_t all)
-{
-    ctl_verify_t  *v;
-
-    v = data;
-
-    if (!v->terminal) {
-        return;
-    }
-
-    v->shown = 1;
-    (void) fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " events, %u %%", done,
-                   all, (unsigned) (done * 100 / all));
-}
-
-
-static void
-ctl_clear(ctl_verify_t *v)
-{
-    if (v->shown) {
-        v->shown = 0;
-        (void) fputs("\r\033[K", stderr);
-    }
 }

@@ -337,15 +337,28 @@ store_resolve(store_txn_t *t, referral_click_t *click, int64_t time)
 }
 
 
+/* An id that comes again is not one: the first click has it. */
+
+void
+store_index_click(store_txn_t *t, store_click_row_t *row, uint64_t seq)
+{
+    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
+
+    if (memcmp(row->click_id, none, sizeof(none)) != 0
+        && !store_put_new(t, STORE_CLK, row->click_id, sizeof(row->click_id),
+                          &seq, sizeof(seq)))
+    {
+        memset(row->click_id, 0, sizeof(row->click_id));
+    }
+}
+
+
 static referral_result_t
 store_apply_click(store_txn_t *t, const referral_record_t *record)
 {
-    uint64_t              seq;
     referral_click_t      click;
     referral_result_t     result;
     store_click_row_t     row;
-    static const unsigned char
-                          none[REFERRAL_CLICK_ID_SIZE];
 
     memset(&result, 0, sizeof(result));
 
@@ -368,15 +381,15 @@ store_apply_click(store_txn_t *t, const referral_record_t *record)
                                         record->time);
     memcpy(row.click_id, click.click_id, sizeof(row.click_id));
 
-    seq = store_journal(t, &row, sizeof(row));
-
-    if (memcmp(row.click_id, none, sizeof(none)) != 0) {
-        store_put_new(t, STORE_CLK, row.click_id, sizeof(row.click_id), &seq,
-                  sizeof(seq));
-    }
-
     store_count_click(t, &row);
-    store_score_click(t, &row);
+    row.kept = (uint8_t) store_click_earns(t, &row);
+    store_index_click(t, &row, store_journal_next(t));
+
+    (void) store_journal(t, &row, sizeof(row));
+
+    if (row.kept) {
+        store_score_click(t, &row);
+    }
 
     return result;
 }

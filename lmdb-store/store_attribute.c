@@ -144,6 +144,22 @@ store_by_customer(store_case_t *c, const referral_event_t *event)
 }
 
 
+/*
+ * What an event found, a replay has to find: the click is not purged.  A
+ * replay itself looks into a store that it does not write.
+ */
+
+static void
+store_keep_click(store_txn_t *t, const unsigned char *key,
+    store_click_row_t *row)
+{
+    if (!row->kept && t->clicks == t) {
+        row->kept = 1;
+        store_put(t, STORE_JRNL, key, 8, row, sizeof(store_click_row_t));
+    }
+}
+
+
 /* The row of a click that was named: 1, or 0 when there is none. */
 
 static int
@@ -154,7 +170,7 @@ store_named_click(store_case_t *c, const unsigned char *id,
     uint64_t       seq;
     unsigned char  key[8];
 
-    if (!store_get(c->t->clicks, STORE_CLK, id, REFERRAL_CLICK_ID_SIZE, &v)
+    if (!store_get(c->t, STORE_CLK, id, REFERRAL_CLICK_ID_SIZE, &v)
         || v.mv_size != sizeof(seq))
     {
         return 0;
@@ -163,10 +179,7 @@ store_named_click(store_case_t *c, const unsigned char *id,
     memcpy(&seq, v.mv_data, sizeof(seq));
     store_be64(key, seq);
 
-    /* a replay has not come to the clicks after the event */
-
-    if (seq >= store_journal_next(c->t)
-        || !store_get(c->t->clicks, STORE_JRNL, key, sizeof(key), &v)
+    if (!store_get(c->t->clicks, STORE_JRNL, key, sizeof(key), &v)
         || v.mv_size != sizeof(store_click_row_t))
     {
         return 0;
@@ -174,8 +187,15 @@ store_named_click(store_case_t *c, const unsigned char *id,
 
     memcpy(row, v.mv_data, sizeof(store_click_row_t));
 
-    return row->type == REFERRAL_RECORD_CLICK
-           && row->program == c->order.program;
+    if (row->type != REFERRAL_RECORD_CLICK
+        || row->program != c->order.program)
+    {
+        return 0;
+    }
+
+    store_keep_click(c->t, key, row);
+
+    return 1;
 }
 
 

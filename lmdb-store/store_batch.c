@@ -14,11 +14,12 @@
 #include "store_internal.h"
 
 
+#define STORE_SMALLER    20     /* times, where a batch does not fit */
 #define STORE_WAITED_US  50     /* for the write lock: others want it too */
 #define STORE_YIELD_US   150
 
 
-static uint64_t
+uint64_t
 store_now_us(void)
 {
     struct timespec  ts;
@@ -198,6 +199,67 @@ store_run(referral_store_t *store, store_cells_t *cells,
 }
 
 
+/*
+ * Every page that changes is a copy first: where a batch does not fit into
+ * what is left of the map, a smaller one may, until only the reserve is left.
+ */
+
+static int
+store_run_fitting(referral_store_t *store, store_cells_t *cells,
+    store_source_t *source, store_run_t *run, referral_batch_t *batch,
+    const char **what)
+{
+    int  rc;
+
+    run->limit = STORE_BATCH;
+
+    if (source->at.pos >= source->end) {
+        return store_run(store, cells, source, run, batch, what);
+    }
+
+    if (referral_store_level(store) == REFERRAL_LEVEL_FULL) {
+        store_measure_soon(store);
+    }
+
+    for ( ;; ) {
+
+        if (referral_store_level(store) == REFERRAL_LEVEL_FULL) {
+            memset(batch, 0, sizeof(referral_batch_t));
+            *what = "a batch";
+            return MDB_MAP_FULL;
+        }
+
+        rc = store_run(store, cells, source, run, batch, what);
+
+        if ((rc != MDB_MAP_FULL && rc != MDB_TXN_FULL) || run->limit == 1) {
+            return rc;
+        }
+
+        run->limit = (run->limit > STORE_SMALLER) ? run->limit / STORE_SMALLER
+                                                  : 1;
+        store_measure(store);
+    }
+}
+
+
+static void
+store_batch_error(referral_store_t *store, int rc, const char *what,
+    referral_error_t *err)
+{
+    referral_rc_t  result;
+
+    result = store_rc(rc);
+
+    if (rc == MDB_MAP_FULL) {
+        referral_store_growth(store, err);
+        err->rc = result;
+        return;
+    }
+
+    store_error(err, result, rc, "%s failed in \"%s\"", what, store->path);
+}
+
+
 referral_rc_t
 store_run_batch(referral_store_t *store, store_cells_t *cells,
     store_source_t *source, store_run_t *run, referral_batch_t *batch,
@@ -215,8 +277,7 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
     }
 
     run->skip = 0;
-    run->limit = STORE_BATCH;
-    rc = store_run(store, cells, source, run, batch, &what);
+    rc = store_run_fitting(store, cells, source, run, batch, &what);
 
     if (store_rc(rc) == REFERRAL_CORRUPT) {
         run->limit = 1;
@@ -235,13 +296,16 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
     }
 
     if (result != REFERRAL_OK) {
-        store_error(err, result, rc, "%s failed in \"%s\"", what,
-                    store->path);
+        store_batch_error(store, rc, what, err);
 
     } else if (batch->refused) {
         store_error(err, REFERRAL_OK, 0,
                     "%u records of intake %u were passed over: not of a "
                     "known form", batch->refused, (unsigned) source->slot);
+    }
+
+    if (batch->records != 0) {
+        store_measure_cheap(store);
     }
 
     batch->seq = source->at.seq;

@@ -150,7 +150,8 @@ void store_score_contest(store_txn_t *t, uint32_t program, uint16_t contest,
 void store_score_reward(store_txn_t *t, uint32_t program, uint32_t code,
     unsigned state, int n);
 int64_t store_score_points(store_txn_t *t, uint32_t program, uint32_t code);
-/* A click of a program whose clicks give points. */
+/* Whether a click gives points, which is to be asked once; and giving them. */
+int store_click_earns(store_txn_t *t, const store_click_row_t *row);
 void store_score_click(store_txn_t *t, const store_click_row_t *row);
 
 

@@ -140,13 +140,19 @@ store_count_program(store_txn_t *t, const store_click_row_t *row,
 }
 
 
-/* Adds one to an entry, made at the end when it is new. */
+/*
+ * Adds one to an entry, made at the end when it is new.  1 when there was no
+ * room for its label, and "other" was counted.
+ */
 
-static void
+static unsigned
 store_entry_add(store_entry_t *entries, size_t *n, unsigned dim, uint16_t id,
     unsigned column)
 {
-    size_t  i;
+    size_t    i;
+    unsigned  folded;
+
+    folded = 0;
 
     for ( ;; ) {
 
@@ -155,7 +161,7 @@ store_entry_add(store_entry_t *entries, size_t *n, unsigned dim, uint16_t id,
                 && entries[i].column == column)
             {
                 entries[i].count += (entries[i].count != UINT32_MAX);
-                return;
+                return folded;
             }
         }
 
@@ -166,6 +172,7 @@ store_entry_add(store_entry_t *entries, size_t *n, unsigned dim, uint16_t id,
         }
 
         id = STORE_LABEL_OTHER;
+        folded = 1;
     }
 
     entries[i].dim = (uint8_t) dim;
@@ -173,14 +180,15 @@ store_entry_add(store_entry_t *entries, size_t *n, unsigned dim, uint16_t id,
     entries[i].id = id;
     entries[i].count = 1;
     (*n)++;
+
+    return folded;
 }
 
 
 static void
-store_count_entries(store_entry_t *entries, size_t *n,
-    const store_click_row_t *row)
+store_count_entries(store_entry_t *entries, size_t *n, store_click_row_t *row)
 {
-    unsigned  i;
+    unsigned  i, folded;
     uint16_t  id[3];
     uint8_t   dim[3];
 
@@ -191,20 +199,26 @@ store_count_entries(store_entry_t *entries, size_t *n,
     dim[2] = STORE_DIM_LANDING;
     id[2] = row->landing;
 
+    folded = 0;
+
     for (i = 0; i < 3; i++) {
-        store_entry_add(entries, n, dim[i], id[i], row->class);
+        folded |= store_entry_add(entries, n, dim[i], id[i], row->class)
+                  << 2 * i;
 
         if (row->unique) {
-            store_entry_add(entries, n, dim[i], id[i], STORE_UNIQUE);
+            folded |= store_entry_add(entries, n, dim[i], id[i], STORE_UNIQUE)
+                      << (2 * i + 1);
         }
     }
+
+    row->folded = (uint8_t) (folded >> 2);
 }
 
 
 /* A click that comes after its day has become history. */
 
 static void
-store_count_late(store_txn_t *t, const store_click_row_t *row, uint32_t day)
+store_count_late(store_txn_t *t, store_click_row_t *row, uint32_t day)
 {
     size_t          n, *size;
     unsigned char  *value, key[12];
@@ -249,7 +263,7 @@ store_roll(store_txn_t *t, const store_click_row_t *row, uint32_t day,
 
 
 static void
-store_count_code(store_txn_t *t, const store_click_row_t *row, uint32_t day)
+store_count_code(store_txn_t *t, store_click_row_t *row, uint32_t day)
 {
     size_t          n, count, *size;
     uint32_t        over;
@@ -309,7 +323,7 @@ store_count_code(store_txn_t *t, const store_click_row_t *row, uint32_t day)
 
 
 void
-store_count_click(store_txn_t *t, const store_click_row_t *row)
+store_count_click(store_txn_t *t, store_click_row_t *row)
 {
     unsigned  i;
     uint32_t  day, days[2];

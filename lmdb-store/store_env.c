@@ -35,7 +35,7 @@ static referral_store_t  *store_opened;
 static const char  *store_names[STORE_DBS] = {
     "meta", "prog", "code", "cid", "own", "dim", "hot", "hist", "prg",
     "jrnl", "clk", "uq0", "uq1", "uq2", "rule", "nam", "ord", "hld", "rfd",
-    "cus", "rwd", "rws", "cnt", "due", "scr", "ldr"
+    "cus", "rwd", "rws", "cnt", "due", "scr", "ldr", "bas"
 };
 
 static const struct {
@@ -153,12 +153,28 @@ store_check_length(MDB_env *env, const char *path, referral_error_t *err)
 }
 
 
+/* A tool that names no size, 0, takes the one that nginx has. */
+
+static uint64_t
+store_map_size(const referral_options_t *opts)
+{
+    uint64_t  size;
+
+    size = opts->map_size;
+
+    if (size == 0 && !opts->readonly && !opts->guest) {
+        size = STORE_MAP_SIZE;
+    }
+
+    return size & ~(uint64_t) 4095;
+}
+
+
 static int
 store_try_open(const referral_options_t *opts, MDB_env **env)
 {
     int       rc;
     unsigned  flags;
-    uint64_t  size;
 
     rc = mdb_env_create(env);
     if (rc != 0) {
@@ -167,11 +183,8 @@ store_try_open(const referral_options_t *opts, MDB_env **env)
 
     flags = MDB_NOTLS|MDB_NOMETASYNC|(opts->readonly ? MDB_RDONLY : 0);
 
-    /* a tool that names no size takes the one that nginx has */
-
-    if (opts->map_size != 0 || !(opts->readonly || opts->guest)) {
-        size = opts->map_size ? opts->map_size : STORE_MAP_SIZE;
-        rc = mdb_env_set_mapsize(*env, size & ~(uint64_t) 4095);
+    if (store_map_size(opts) != 0) {
+        rc = mdb_env_set_mapsize(*env, store_map_size(opts));
     }
 
     if (rc == 0) {
@@ -331,10 +344,7 @@ store_is_new(store_txn_t *t)
 }
 
 
-/*
- * Schema 1 knew clicks and codes only, in the form they still have: what it
- * lacks is made, and then the head says so.
- */
+/* What an earlier schema lacks is made, and then the head says so. */
 
 static referral_rc_t
 store_open_old(store_txn_t *t, unsigned create, referral_error_t *err)
@@ -353,6 +363,7 @@ store_open_old(store_txn_t *t, unsigned create, referral_error_t *err)
     head->schema = STORE_SCHEMA;
 
     store_open_dbis(t, MDB_CREATE);
+    store_upgrade(t);
     store_put(t, STORE_META, "V", 1, head, sizeof(store_head_t));
 
     return REFERRAL_OK;
@@ -480,12 +491,22 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
     store->intake_size = store_ring_size(opts->intake_size);
     store->durable = opts->durable;
     store->readonly = opts->readonly;
+    store->doubt = 1;
+    store->alone = opts->readonly || opts->guest;
     store->dev = st->st_dev;
     store->ino = st->st_ino;
     store->pid = getpid();
     store->refs = 1;
 
-    rc = store_open_env(opts, &store->env, err);
+    rc = store_lock(store, err);
+
+    if (rc == REFERRAL_OK) {
+        rc = store_open_env(opts, &store->env, err);
+
+        if (rc != REFERRAL_OK) {
+            store_unlock(store);
+        }
+    }
 
     if (rc != REFERRAL_OK) {
         free(store);
@@ -497,6 +518,10 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
     rc = store_check_length(store->env, store->path, err);
 
     if (rc == REFERRAL_OK) {
+        rc = store_check_namespace(store, err);
+    }
+
+    if (rc == REFERRAL_OK) {
         rc = store_open_schema(store, opts->guest, err);
     }
 
@@ -506,9 +531,12 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
 
     if (rc != REFERRAL_OK) {
         mdb_env_close(store->env);
+        store_unlock(store);
         free(store);
         return rc;
     }
+
+    store_level_open(store, store_map_size(opts));
 
     store->next = store_opened;
     store_opened = store;

@@ -53,7 +53,7 @@ struct referral_intake_s {
 static referral_rc_t
 store_intake_claim(referral_intake_t *intake, referral_error_t *err)
 {
-    unsigned       slot;
+    unsigned       slot, left;
     referral_rc_t  rc;
 
     for (slot = 0; slot < STORE_MAX_SLOTS; slot++) {
@@ -79,9 +79,14 @@ store_intake_claim(referral_intake_t *intake, referral_error_t *err)
             return REFERRAL_OK;
         }
 
+        left = (rc == REFERRAL_FULL
+                && store_slot_orphaned(intake->store, &intake->slot));
+
         store_slot_unlock(&intake->slot);
 
-        if (rc != REFERRAL_BUSY) {
+        /* who makes room has to be open for it: what is there waits */
+
+        if (rc != REFERRAL_BUSY && !left) {
             return rc;
         }
     }
@@ -188,7 +193,9 @@ referral_intake_put(referral_intake_t *intake,
     need = store_frame_size(len);
     left = intake->slot.size - intake->head % intake->slot.size;
 
-    if (used + need + (left < need ? left : 0) > intake->slot.size) {
+    if (used + need + (left < need ? left : 0) > intake->slot.size
+        || store_level_refuses(intake->store, record->type, used))
+    {
         return REFERRAL_FULL;
     }
 

@@ -4,8 +4,11 @@
  * What the files of the store share; store_layout.h is what is on disk.
  *
  *   store_env.c      opening, the schema
+ *   store_upgrade.c  stores of an earlier schema
  *   store_program.c  programs
  *   store_txn.c      transactions with a latched error, rows
+ *   store_gate.c     who looks at the map, and replacing it
+ *   store_level.c    how full the map is, and what is refused then
  *   store_walk.c     rows side by side
  *   store_cells.c    the counters of a batch
  *   store_codec.c    records as bytes; store_codec_event.c those of events
@@ -16,8 +19,14 @@
  *   store_apply.c    what a record does: the one door
  *   store_count.c    counters of clicks: adding
  *   store_sums.c     counters of clicks: reading
+ *   store_base.c     counters of clicks: what is left of purged ones
+ *   store_purge.c    clicks leave the journal
  *   store_read.c     snapshots, codes, clicks
  *   store_direct.c   records that come from no intake
+ *   store_lock.c     who has the store open
+ *   store_copy.c     a compact copy
+ *   store_backup.c   a copy in another directory
+ *   store_compact.c  space that is not used is given back
  *   store_rules.c    rules in force, numbers of their names
  *   store_attribute.c  which code an event is credited to
  *   store_event.c    what an event does
@@ -37,7 +46,7 @@
  *   store_sheet.c    reading counters of events and leaderboards
  *   store_journal.c  reading the journal
  *   store_replay.c   the journal applied once more
- *   store_verify.c   the recount
+ *   store_verify.c   the recount, see store_verify.h
  */
 
 #ifndef REFERRAL_STORE_INTERNAL_H
@@ -51,6 +60,7 @@
 #include <lmdb.h>
 
 #include "referral_ledger.h"
+#include "referral_tools.h"
 #include "store_layout.h"
 
 
@@ -125,14 +135,34 @@ struct referral_store_s {
     uint64_t                dev;
     uint64_t                ino;
     int64_t                 pid;
+    int                     lock_fd;        /* of the directory, locked */
     unsigned                durable;
     unsigned                readonly;
     unsigned                broken;
+    unsigned                doubt;          /* of the meta pages on disk */
     unsigned                refs;
     uint64_t                serial;         /* of its transactions */
     store_rules_t          *rules[STORE_MAX_PROGRAMS];  /* taken apart */
     _Atomic unsigned char   cases[STORE_MAX_PROGRAMS]; /* 0 not known, 1 fold,
                                                           2 case-sensitive */
+    unsigned                alone;          /* no thread but this one: who
+                                               reads may replace the map */
+
+    /* any thread */
+    _Atomic unsigned        inside;         /* users of the map */
+    _Atomic unsigned        closed;         /* to new ones */
+    _Atomic unsigned        outgrown;       /* a snapshot wants a larger map */
+    _Atomic unsigned        level;
+    _Atomic unsigned        kept;           /* house is: free_pages is fresh */
+    _Atomic uint64_t        room;           /* bytes left but the reserve */
+    _Atomic uint64_t        free_pages;
+
+    /* committer: as last measured */
+    uint64_t                page;           /* bytes */
+    uint64_t                used;           /* pages */
+    uint64_t                pages;          /* of the map */
+    uint64_t                measured;       /* us, monotonic */
+    uint64_t                measure_pause;
     referral_store_t       *next;
 };
 
@@ -170,6 +200,85 @@ struct referral_snapshot_s {
 };
 
 
+/* store_lock.c */
+
+/* Shares the directory with all who have the store open. */
+referral_rc_t store_lock(referral_store_t *store, referral_error_t *err);
+void store_unlock(referral_store_t *store);
+/*
+ * Has the directory for itself, or shares it as before: *alone.  An error
+ * when the file is another one now.
+ */
+referral_rc_t store_lock_alone(referral_store_t *store, unsigned *alone,
+    referral_error_t *err);
+/* Refuses to join those who see other processes; before any write. */
+referral_rc_t store_check_namespace(referral_store_t *store,
+    referral_error_t *err);
+void store_put_namespace(store_txn_t *t);
+
+
+/* store_copy.c */
+
+typedef struct {
+    const char             *path;
+    unsigned                paced;          /* for the sake of others */
+    unsigned                renewed;        /* of a new incarnation */
+    const referral_watch_t *watch;
+} store_copy_t;
+
+/* A new file, on disk when it is there; nothing is left of one that failed. */
+referral_rc_t store_copy(referral_store_t *store, const store_copy_t *copy,
+    uint64_t *bytes, referral_error_t *err);
+/* 0 or errno. */
+int store_sync_directory(const char *path);
+/* Whether to go on. */
+int store_watch(const referral_watch_t *watch, uint64_t done, uint64_t all);
+
+
+/* store_gate.c */
+
+/* Its file was replaced: nobody uses it any more. */
+void store_lost(referral_store_t *store);
+
+/*
+ * Around everything that touches the map and is no transaction of
+ * store_begin().  0, EBUSY while the map is replaced, or MDB_PANIC when that
+ * failed.
+ */
+int store_gate_enter(referral_store_t *store);
+void store_gate_leave(referral_store_t *store);
+/*
+ * Replaces the map; 0: by one of the size that others have.  Committer only,
+ * without a transaction: EBUSY when somebody stays inside.
+ */
+int store_remap(referral_store_t *store, uint64_t size);
+
+
+/* store_level.c */
+
+#define STORE_ROOM_PART     8       /* of the room, that a ring may claim */
+
+/* Of a store that is open; size: of the map that is configured; 0: a tool. */
+void store_level_open(referral_store_t *store, uint64_t size);
+/* Pages in use, of as many. */
+referral_level_t store_level_of(uint64_t used, uint64_t pages);
+unsigned store_level_percent(uint64_t used, uint64_t pages);
+/* Whether a record of that type is not to be taken; waiting: bytes. */
+int store_level_refuses(referral_store_t *store, unsigned type,
+    uint64_t waiting);
+/*
+ * How full the map is, counted; soon: unless it was, for what that costs,
+ * just now; cheap: unless it has much room anyway.  Also gives the map the
+ * size that nginx was given last.  Committer only, without a transaction.
+ */
+void store_measure(referral_store_t *store);
+void store_measure_soon(referral_store_t *store);
+void store_measure_cheap(referral_store_t *store);
+/* The size of the map that nginx was given last; 0: not known. */
+uint64_t store_map_wanted(store_txn_t *t);
+uint64_t store_free_pages(store_txn_t *t);
+
+
 /* store_txn.c */
 
 /* code: an errno or LMDB code, of which the reason is added; 0: none. */
@@ -177,7 +286,14 @@ void store_error(referral_error_t *err, referral_rc_t rc, int code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 referral_rc_t store_rc(int rc);
 
+/*
+ * Takes over a larger map when others have one, which waits for snapshots:
+ * not for an event loop.
+ */
 int store_begin(store_txn_t *t, referral_store_t *store, unsigned flags);
+/* Never waits for snapshots: a reader gets MDB_MAP_RESIZED or EBUSY. */
+int store_begin_once(store_txn_t *t, referral_store_t *store,
+    unsigned flags);
 int store_commit(store_txn_t *t);
 void store_abort(store_txn_t *t);
 void store_fail(store_txn_t *t, int rc, const char *what);
@@ -191,8 +307,8 @@ int store_get(store_txn_t *t, unsigned db, const void *key, size_t len,
     MDB_val *value);
 void store_put(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size);
-/* A row that is there stays. */
-void store_put_new(store_txn_t *t, unsigned db, const void *key, size_t len,
+/* A row that is there stays: 0, or 1 when there was none. */
+int store_put_new(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size);
 void store_append(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size);
@@ -226,7 +342,7 @@ int store_corrupt(store_txn_t *t, const char *what);
  * for more beyond what it has; a new cell has *size 0 and zeros.  Pointers
  * hold until the next store_cell().
  * NULL: no memory, the transaction has failed.  Without a database behind
- * (t->txn NULL) cells count from nothing: that is the recount.
+ * (t->txn NULL) cells count from nothing: that is the upgrade.
  */
 
 #define STORE_CELL_KEY  24
@@ -239,10 +355,6 @@ void store_cells_clear(store_cells_t *cells);
 void *store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
     size_t head, size_t more, size_t **size);
 void store_cells_write(store_txn_t *t);
-size_t store_cells_count(const store_cells_t *cells, unsigned db);
-int store_cells_each(const store_cells_t *cells,
-    int (*visit)(void *data, unsigned db, const void *key, size_t len,
-    const void *value, size_t size), void *data);
 
 
 /* store_codec.c */
@@ -274,6 +386,8 @@ void store_slot_unlink_ring(store_slot_t *s);
 
 
 /* store_batch.c */
+
+uint64_t store_now_us(void);
 
 /* Where records are read from: a live ring, a dead one, or a log. */
 
@@ -318,6 +432,8 @@ referral_rc_t store_may_write(referral_store_t *store, referral_error_t *err);
  */
 referral_rc_t store_recover(referral_store_t *store, store_slot_t *s,
     store_position_t *position, unsigned *records, referral_error_t *err);
+/* Whether a free slot holds anything that its dead owner did not apply. */
+int store_slot_orphaned(referral_store_t *store, store_slot_t *s);
 /*
  * Takes the directory of the rings that nginx has: there is what its dead
  * left.
@@ -332,6 +448,8 @@ referral_rc_t store_recall_intake(referral_store_t *store,
 uint64_t store_journal_next(store_txn_t *t);
 uint64_t store_journal_record(store_txn_t *t,
     const referral_record_t *record);
+/* A click is found by its id, which it loses when another one has it. */
+void store_index_click(store_txn_t *t, store_click_row_t *row, uint64_t seq);
 /* A code that came to be because it was named, with "codes open". */
 uint32_t store_open_code(store_txn_t *t, uint32_t program, referral_str_t name,
     int64_t time);
@@ -345,13 +463,32 @@ size_t store_owner_key(store_txn_t *t, uint32_t program,
 
 /* store_count.c */
 
-void store_count_click(store_txn_t *t, const store_click_row_t *row);
+/* Counts a click, and sets row->folded. */
+void store_count_click(store_txn_t *t, store_click_row_t *row);
 /* The number of a label of a dimension, made when it is new. */
 uint16_t store_label_id(store_txn_t *t, uint32_t program, unsigned dim,
     referral_str_t label);
 /* The label of a number; "other" and "" for the two that are no rows. */
 referral_str_t store_label(store_txn_t *t, uint32_t program, unsigned dim,
     uint16_t id);
+
+
+/* store_upgrade.c */
+
+/* The rows of an earlier schema, with all databases open, become today's. */
+void store_upgrade(store_txn_t *t);
+
+
+/* store_base.c */
+
+/* Adds to a base what a click, a row of a program's day, or the entries of a
+   code's day stand for. */
+void store_base_click(store_base_t *base, const store_click_row_t *row);
+void store_base_program(store_base_t *base, unsigned dim, uint32_t id,
+    const store_prg_t *prg);
+void store_base_entries(store_base_t *base, uint32_t code,
+    const store_entry_t *entries, size_t n);
+void store_base_key(unsigned char *key, uint32_t program, uint32_t day);
 
 
 /* store_rules.c */

@@ -12,7 +12,12 @@
  *         "N"                        u32 last program id
  *         "P" slot2                  store_position_t
  *         "I"                        directory of the rings
+ *         "Z"                        u64 st_dev, u64 st_ino of the PID namespace
+ *                                    of the last who opened an intake
+ *         "M"                        u64 map_size nginx was given last
  *         "U" generation1            u32 day whose visitors it holds
+ *         "G" prog4                  u64 the purge begins at this place of the
+ *                                    journal
  *   prog  name                       store_program_row_t
  *   code  prog4 folded code          store_code_t, then its strings
  *   cid   code4                      prog4 folded code
@@ -54,6 +59,8 @@
  *         prog4 code4 4 day4 event2 currency2   store_sum_t
  *         prog4 code4 5 id8          rule2 state1 to1, a reward
  *   ldr   prog4 period4 ~points8 code4   (nothing); codes with points
+ *   bas   prog4 day4                 store_base_t: clicks of the day that are
+ *                                    not in the journal any more
  *
  * In scr lies side by side what an event of a code changes: a commit writes
  * pages, and what is apart costs one each.  Of days code4 is UINT32_MAX for
@@ -72,7 +79,8 @@
 #include "referral_rules.h"
 
 
-#define STORE_SCHEMA        2       /* 1 had no events, rewards, scores */
+#define STORE_SCHEMA        3       /* 1 had no events, rewards, scores; 2
+                                       kept all clicks */
 #define STORE_MAGIC         "RFSTORE"
 
 #define STORE_COLUMNS       (REFERRAL_CLASSES + 1)
@@ -116,6 +124,7 @@ enum {
     STORE_DUE,
     STORE_SCR,
     STORE_LDR,
+    STORE_BAS,
     STORE_DBS
 };
 
@@ -125,9 +134,9 @@ enum {
 typedef struct {
     char                    magic[8];
     uint32_t                schema;
-    uint32_t                reserved;
+    uint32_t                copies;         /* that took the file's place */
     unsigned char           id[16];         /* random, for life */
-    unsigned char           incarnation[8]; /* new in each copy of the store */
+    unsigned char           incarnation[8]; /* new in each backup */
     int64_t                 created;
 } store_head_t;
 
@@ -191,8 +200,25 @@ typedef struct {
     int64_t                 time;
     unsigned char           click_id[REFERRAL_CLICK_ID_SIZE];
     uint8_t                 unique;
-    uint8_t                 reserved[6];
+    uint8_t                 kept;           /* not to be purged: something
+                                               follows from it */
+    uint8_t                 folded;         /* STORE_FOLDED_* */
+    uint8_t                 reserved[4];
 } store_click_row_t;
+
+/* Labels that counted as other in the code's day, which was full. */
+
+#define STORE_FOLDED_CHANNEL         0x01
+#define STORE_FOLDED_CHANNEL_UNIQUE  0x02
+#define STORE_FOLDED_LANDING         0x04
+#define STORE_FOLDED_LANDING_UNIQUE  0x08
+
+typedef struct {
+    uint8_t                 version;
+    uint8_t                 reserved[7];
+    uint64_t                column[STORE_COLUMNS];
+    uint64_t                digest[2];      /* see store_base.c */
+} store_base_t;
 
 
 #define STORE_NAME_EVENT     1       /* kind1 of nam */

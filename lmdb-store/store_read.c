@@ -54,25 +54,67 @@ referral_snapshot_create(referral_store_t *store, referral_snapshot_t **out,
         return REFERRAL_FULL;
     }
 
-    if (store_begin(&snap->t, store, MDB_RDONLY) != 0) {
-        rc = store_failed(&snap->t, err);
+    if (store->alone) {
+        (void) store_begin(&snap->t, store, MDB_RDONLY);
+
+    } else if (store_begin_once(&snap->t, store, MDB_RDONLY)
+               == MDB_MAP_RESIZED)
+    {
+        atomic_store(&store->outgrown, 1);
+    }
+
+    rc = store_failed(&snap->t, err);
+
+    if (rc != REFERRAL_OK) {
         free(snap);
         return rc;
     }
 
     mdb_txn_reset(snap->t.txn);
+    store_gate_leave(store);
     *out = snap;
 
     return REFERRAL_OK;
 }
 
 
-referral_rc_t
-referral_snapshot_begin(referral_snapshot_t *snap)
+static int
+store_snapshot_renew(referral_snapshot_t *snap)
 {
     int  rc;
 
-    rc = mdb_txn_renew(snap->t.txn);
+    rc = store_gate_enter(snap->t.store);
+
+    if (rc == 0) {
+        rc = mdb_txn_renew(snap->t.txn);
+
+        if (rc != 0) {
+            store_gate_leave(snap->t.store);
+        }
+    }
+
+    return rc;
+}
+
+
+/* The file may be larger than the map: then the committer replaces that. */
+
+referral_rc_t
+referral_snapshot_begin(referral_snapshot_t *snap)
+{
+    int                rc;
+    referral_store_t  *store;
+
+    store = snap->t.store;
+    rc = store_snapshot_renew(snap);
+
+    if (rc == MDB_MAP_RESIZED) {
+        atomic_store(&store->outgrown, 1);
+
+        if (store->alone && store_remap(store, 0) == 0) {
+            rc = store_snapshot_renew(snap);
+        }
+    }
 
     snap->t.rc = rc;
     snap->t.what = "mdb_txn_renew()";
@@ -88,6 +130,7 @@ referral_snapshot_end(referral_snapshot_t *snap)
     if (snap->open) {
         mdb_txn_reset(snap->t.txn);
         snap->open = 0;
+        store_gate_leave(snap->t.store);
     }
 }
 
@@ -95,7 +138,8 @@ referral_snapshot_end(referral_snapshot_t *snap)
 void
 referral_snapshot_destroy(referral_snapshot_t *snap)
 {
-    store_abort(&snap->t);
+    referral_snapshot_end(snap);
+    mdb_txn_abort(snap->t.txn);
     free(snap);
 }
 
@@ -112,7 +156,15 @@ referral_store_last_id(referral_store_t *store)
 {
     MDB_envinfo  info;
 
-    return (mdb_env_info(store->env, &info) == 0) ? info.me_last_txnid : 0;
+    if (store_gate_enter(store) != 0) {
+        return 0;
+    }
+
+    (void) mdb_env_info(store->env, &info);
+
+    store_gate_leave(store);
+
+    return info.me_last_txnid;
 }
 
 
@@ -418,33 +470,6 @@ store_entries(store_txn_t *t, unsigned db)
 }
 
 
-/* Pages on the free list: the records of LMDB's own database 0. */
-
-static uint64_t
-store_free_pages(store_txn_t *t)
-{
-    size_t       n;
-    MDB_val      k, v;
-    uint64_t     pages;
-    MDB_cursor  *cursor;
-
-    pages = 0;
-
-    if (mdb_cursor_open(t->txn, 0, &cursor) != 0) {
-        return 0;
-    }
-
-    while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
-        memcpy(&n, v.mv_data, sizeof(n));
-        pages += n;
-    }
-
-    mdb_cursor_close(cursor);
-
-    return pages;
-}
-
-
 static unsigned
 store_slots(store_txn_t *t)
 {
@@ -463,6 +488,41 @@ store_slots(store_txn_t *t)
     }
 
     return slot;
+}
+
+
+/*
+ * Counting free pages takes its time in a large store: where house is kept,
+ * that was done not long ago.  A tool shows the map that nginx has.
+ */
+
+static void
+store_info_pages(store_txn_t *t, const MDB_envinfo *info, uint64_t page,
+    referral_store_info_t *out)
+{
+    uint64_t           used, free_pages, wanted;
+    referral_store_t  *store;
+
+    store = t->store;
+
+    free_pages = atomic_load_explicit(&store->kept, memory_order_relaxed)
+                 ? atomic_load_explicit(&store->free_pages,
+                                        memory_order_relaxed)
+                 : store_free_pages(t);
+
+    used = info->me_last_pgno + 1;
+    out->map_size = info->me_mapsize;
+    wanted = store->alone ? store_map_wanted(t) : 0;
+
+    if (wanted != 0) {
+        out->map_size = (wanted > used * page) ? wanted : used * page;
+    }
+
+    used -= (free_pages < used) ? free_pages : used;
+
+    out->used = used * page;
+    out->percent = store_level_percent(used, out->map_size / page);
+    out->level = store_level_of(used, out->map_size / page);
 }
 
 
@@ -488,9 +548,7 @@ referral_store_info(referral_snapshot_t *snap, referral_store_info_t *out)
         out->file_size = (uint64_t) st.st_size;
     }
 
-    out->map_size = info.me_mapsize;
-    out->used = (info.me_last_pgno + 1 - store_free_pages(t))
-                * (uint64_t) stat.ms_psize;
+    store_info_pages(t, &info, stat.ms_psize, out);
     out->last_txn = info.me_last_txnid;
     out->readers = info.me_numreaders;
     out->max_readers = info.me_maxreaders;

@@ -56,6 +56,7 @@ store_drain(referral_store_t *store, store_source_t *source,
 
     cells = store_cells_create();
     if (cells == NULL) {
+        store_error(err, REFERRAL_FULL, ENOMEM, "malloc() failed");
         return REFERRAL_FULL;
     }
 
@@ -171,6 +172,7 @@ store_recover(referral_store_t *store, store_slot_t *s,
         store_put_position(&t, &source, &source.at);
         store_put(&t, STORE_META, "I", 1, store->intake_path,
                   strlen(store->intake_path));
+        store_put_namespace(&t);
         (void) store_commit(&t);
     }
 
@@ -195,6 +197,12 @@ store_may_write(referral_store_t *store, referral_error_t *err)
         store_error(err, REFERRAL_SYSTEM, EROFS,
                     "\"%s\" was opened for reading", store->path);
         return REFERRAL_SYSTEM;
+    }
+
+    if (store->broken) {
+        store_error(err, REFERRAL_BROKEN, 0, "\"%s\" failed before; restart "
+                    "to use it again", store->path);
+        return REFERRAL_BROKEN;
     }
 
     return REFERRAL_OK;
@@ -222,9 +230,7 @@ store_recall_intake(referral_store_t *store, referral_error_t *err)
 }
 
 
-/* Whether a free slot holds anything that its dead owner did not apply. */
-
-static int
+int
 store_slot_orphaned(referral_store_t *store, store_slot_t *s)
 {
     store_position_t   at;
@@ -257,6 +263,9 @@ referral_store_maintain(referral_store_t *store, unsigned *records,
     }
 
     (void) mdb_reader_check(store->env, NULL);
+
+    store_measure_soon(store);
+    atomic_store(&store->kept, 1);
 
     for (slot = 0; slot < STORE_MAX_SLOTS; slot++) {
         rc = store_slot_lock(store, slot, 0, &s, err);

@@ -159,7 +159,14 @@ store_replay_destroy(store_replay_t *replay)
 }
 
 
-static void
+store_txn_t *
+store_replay_txn(store_replay_t *replay)
+{
+    return &replay->t;
+}
+
+
+void
 store_replay_turn(store_replay_t *replay)
 {
     if (++replay->applied >= STORE_REPLAY_BATCH) {
@@ -191,12 +198,21 @@ store_replay_at(store_replay_t *replay, uint64_t seq)
 
 
 void
-store_replay_click(store_replay_t *replay, const store_click_row_t *row,
-    uint64_t seq)
+store_replay_click(store_replay_t *replay, store_click_row_t *row,
+    uint64_t seq, unsigned counted)
 {
     if (replay->t.rc == 0) {
+        store_index_click(&replay->t, row, seq);
         store_replay_at(replay, seq + 1);
-        store_score_click(&replay->t, row);
+
+        if (counted) {
+            store_count_click(&replay->t, row);
+        }
+
+        if (store_click_earns(&replay->t, row)) {
+            store_score_click(&replay->t, row);
+        }
+
         store_replay_turn(replay);
     }
 }
@@ -250,7 +266,7 @@ store_replay_wrote(store_replay_t *replay, uint64_t seq, const MDB_val *row)
 }
 
 
-store_txn_t *
+void
 store_replay_end(store_replay_t *replay)
 {
     if (replay->t.rc == 0) {
@@ -260,6 +276,4 @@ store_replay_end(store_replay_t *replay)
     if (replay->t.rc == 0) {
         (void) store_begin(&replay->t, &replay->store, MDB_RDONLY);
     }
-
-    return &replay->t;
 }

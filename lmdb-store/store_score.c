@@ -241,6 +241,22 @@ store_click_counts(store_txn_t *t, const store_click_row_t *row,
 }
 
 
+int
+store_click_earns(store_txn_t *t, const store_click_row_t *row)
+{
+    const store_rules_t  *rules;
+
+    if (row->class != REFERRAL_CLASS_HUMAN || row->code == 0) {
+        return 0;
+    }
+
+    rules = store_rules(t, row->program);
+
+    return rules != NULL && rules->click != NULL && rules->click->points != 0
+           && store_click_counts(t, row, rules->click);
+}
+
+
 void
 store_score_click(store_txn_t *t, const store_click_row_t *row)
 {
@@ -249,21 +265,13 @@ store_score_click(store_txn_t *t, const store_click_row_t *row)
     const referral_event_rule_t    *rule;
     const referral_contest_rule_t  *contest;
 
-    if (row->class != REFERRAL_CLASS_HUMAN || row->code == 0) {
-        return;
-    }
-
     rules = store_rules(t, row->program);
 
-    if (rules == NULL || rules->click == NULL || rules->click->points == 0) {
+    if (rules == NULL || rules->click == NULL) {
         return;
     }
 
     rule = rules->click;
-
-    if (!store_click_counts(t, row, rule)) {
-        return;
-    }
 
     store_score_add(t, rules, row->program, row->code, rule->points,
                     row->time, row->time);

@@ -8,8 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "store_internal.h"
+
+
+#define STORE_REMAPS  2             /* in a row: the file may go on growing */
 
 
 static int store_put_near(store_txn_t *t, unsigned db, MDB_val *key,
@@ -113,7 +117,7 @@ store_failed(const store_txn_t *t, referral_error_t *err)
 
 
 int
-store_begin(store_txn_t *t, referral_store_t *store, unsigned flags)
+store_begin_once(store_txn_t *t, referral_store_t *store, unsigned flags)
 {
     int  rc;
 
@@ -128,16 +132,93 @@ store_begin(store_txn_t *t, referral_store_t *store, unsigned flags)
     t->labels[1].id = 0;
     t->serial = (flags & MDB_RDONLY) ? 0 : ++store->serial;
 
-    rc = mdb_txn_begin(store->env, NULL, flags, &t->txn);
+    rc = (store->broken && !(flags & MDB_RDONLY)) ? MDB_PANIC
+                                                  : store_gate_enter(store);
 
-    if (rc == MDB_READERS_FULL) {
-        (void) mdb_reader_check(store->env, NULL);
+    if (rc == 0) {
         rc = mdb_txn_begin(store->env, NULL, flags, &t->txn);
+
+        if (rc == MDB_READERS_FULL) {
+            (void) mdb_reader_check(store->env, NULL);
+            rc = mdb_txn_begin(store->env, NULL, flags, &t->txn);
+        }
+
+        if (rc != 0) {
+            store_gate_leave(store);
+        }
     }
 
     if (rc != 0) {
         t->txn = NULL;
         store_fail(t, rc, "mdb_txn_begin()");
+    }
+
+    return rc;
+}
+
+
+/*
+ * A flush that fails may lose the meta page of the commit before, which the
+ * kernel then takes for clean.  Both meta pages are written once more, while
+ * nobody else can, before anything relies on them.
+ */
+
+static void
+store_settle(store_txn_t *t)
+{
+    int               rc;
+    off_t             at;
+    MDB_stat          stat;
+    unsigned char     bytes[4096];
+    mdb_filehandle_t  fd;
+
+    (void) mdb_env_stat(t->store->env, &stat);
+    rc = mdb_env_get_fd(t->store->env, &fd);
+
+    for (at = 0; rc == 0 && at < 2 * (off_t) stat.ms_psize;
+         at += (off_t) sizeof(bytes))
+    {
+        if (pread(fd, bytes, sizeof(bytes), at) != (ssize_t) sizeof(bytes)
+            || pwrite(fd, bytes, sizeof(bytes), at) != (ssize_t) sizeof(bytes))
+        {
+            rc = EIO;
+        }
+    }
+
+    if (rc == 0 && fdatasync(fd) == -1) {
+        rc = errno;
+    }
+
+    if (rc == 0) {
+        t->store->doubt = 0;
+        return;
+    }
+
+    store_fail(t, rc, "writing the meta pages again");
+    store_abort(t);
+}
+
+
+int
+store_begin(store_txn_t *t, referral_store_t *store, unsigned flags)
+{
+    int       rc;
+    unsigned  n;
+
+    rc = store_begin_once(t, store, flags);
+
+    for (n = 0; rc == MDB_MAP_RESIZED && n < STORE_REMAPS; n++) {
+
+        if (store_remap(store, 0) != 0) {
+            break;
+        }
+
+        rc = store_begin_once(t, store, flags);
+    }
+
+    if (rc == 0 && store->doubt && !(flags & MDB_RDONLY)) {
+        store_settle(t);
+        rc = t->rc;
     }
 
     return rc;
@@ -156,8 +237,10 @@ store_commit(store_txn_t *t)
 
     rc = mdb_txn_commit(t->txn);
     t->txn = NULL;
+    store_gate_leave(t->store);
 
     if (rc != 0) {
+        t->store->doubt = 1;
         store_fail(t, rc, "mdb_txn_commit()");
     }
 
@@ -171,6 +254,7 @@ store_abort(store_txn_t *t)
     if (t->txn != NULL) {
         mdb_txn_abort(t->txn);
         t->txn = NULL;
+        store_gate_leave(t->store);
     }
 }
 
@@ -180,7 +264,12 @@ store_sync(referral_store_t *store, referral_error_t *err)
 {
     int  rc;
 
-    rc = mdb_env_sync(store->env, 1);
+    rc = store->broken ? MDB_PANIC : store_gate_enter(store);
+
+    if (rc == 0) {
+        rc = mdb_env_sync(store->env, 1);
+        store_gate_leave(store);
+    }
 
     if (rc == 0) {
         return REFERRAL_OK;
@@ -223,7 +312,9 @@ store_get(store_txn_t *t, unsigned db, const void *key, size_t len,
 }
 
 
-static void
+/* 1, or 0 when the row was there or the transaction has failed. */
+
+static int
 store_put_flags(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size, unsigned flags)
 {
@@ -231,7 +322,7 @@ store_put_flags(store_txn_t *t, unsigned db, const void *key, size_t len,
     MDB_val  k, v;
 
     if (t->rc != 0) {
-        return;
+        return 0;
     }
 
     k.mv_size = len;
@@ -249,6 +340,8 @@ store_put_flags(store_txn_t *t, unsigned db, const void *key, size_t len,
     if (rc != 0 && !(rc == MDB_KEYEXIST && (flags & MDB_NOOVERWRITE))) {
         store_fail(t, rc, "mdb_put()");
     }
+
+    return rc == 0;
 }
 
 
@@ -282,15 +375,15 @@ void
 store_put(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size)
 {
-    store_put_flags(t, db, key, len, value, size, 0);
+    (void) store_put_flags(t, db, key, len, value, size, 0);
 }
 
 
-void
+int
 store_put_new(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size)
 {
-    store_put_flags(t, db, key, len, value, size, MDB_NOOVERWRITE);
+    return store_put_flags(t, db, key, len, value, size, MDB_NOOVERWRITE);
 }
 
 
@@ -298,7 +391,7 @@ void
 store_append(store_txn_t *t, unsigned db, const void *key, size_t len,
     const void *value, size_t size)
 {
-    store_put_flags(t, db, key, len, value, size, MDB_APPEND);
+    (void) store_put_flags(t, db, key, len, value, size, MDB_APPEND);
 }
 
 

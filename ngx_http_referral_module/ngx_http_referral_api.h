@@ -9,12 +9,11 @@
  *   ngx_http_referral_api_path.c      ids in paths
  *   ngx_http_referral_api_body.c      request bodies, limits, JSON in
  *   ngx_http_referral_api_signature.c signed bodies, their secrets
- *   ngx_http_referral_api_json.c      JSON out
+ *   ngx_http_referral_api_json.c      JSON out, into a pool
  *   ngx_http_referral_api_answer.c    problem documents, headers, answers
  *   ngx_http_referral_api_fields.c    the rules of a code's fields
  *   ngx_http_referral_api_landing.c   the rules of its landing
  *   ngx_http_referral_api_codes.c     GET of codes
- *   ngx_http_referral_api_score.c     what a code brought: events, points
  *   ngx_http_referral_api_write.c     PUT, POST and DELETE of codes
  *   ngx_http_referral_api_batch.c     many codes in one POST, and dry runs
  *   ngx_http_referral_api_query.c     parameters of counters, days
@@ -23,18 +22,14 @@
  *   ngx_http_referral_api_leaderboard.c       leaderboards
  *   ngx_http_referral_api_rewards.c   rewards, and what is decided about them
  *   ngx_http_referral_api_journal.c   the journal as a feed
- *   ngx_http_referral_api_entry.c     an entry of it
  *   ngx_http_referral_api_export.c    CSV, in many turns of the event loop
  *   ngx_http_referral_api_tables.c    what is in it
- *   ngx_http_referral_api_days.c      the same of counters
  *   ngx_http_referral_api_status.c    health and metrics
  *   ngx_http_referral_api_metrics.c   metrics of events and rewards
  *   ngx_http_referral_api_record.c    records taken and waited for
  *   ngx_http_referral_api_conversions.c       events in, one event, held ones
  *   ngx_http_referral_api_refunds.c   refunds in
  *   ngx_http_referral_api_decide.c    held events approved or voided
- *   ngx_http_referral_api_conversion_json.c   conversions and rewards out
- *   ngx_http_referral_api_why.c       what is said about a conversion
  */
 
 #ifndef NGX_HTTP_REFERRAL_API_H
@@ -42,7 +37,7 @@
 
 #include "ngx_http_referral_module.h"
 #include "referral_event_json.h"
-#include "referral_ledger.h"
+#include "referral_out.h"
 #include "referral_signature.h"
 #include "referral_tokens.h"
 
@@ -213,7 +208,7 @@ char *ngx_http_referral_api_secrets(ngx_conf_t *cf, ngx_str_t *file,
 
 /* ngx_http_referral_api_json.c */
 
-/* Text of an answer, in the pool.  A failed allocation is latched. */
+/* Text of an answer, in the pool: referral_out_t's data. */
 
 typedef struct {
     ngx_pool_t                   *pool;
@@ -221,54 +216,11 @@ typedef struct {
     ngx_chain_t                 **last;
     ngx_buf_t                    *buf;
     off_t                         size;
-    unsigned                      comma:1;
-    unsigned                      failed:1;
-} ngx_http_referral_out_t;
+} ngx_http_referral_text_t;
 
-void ngx_http_referral_out_init(ngx_http_referral_out_t *out,
-    ngx_pool_t *pool);
-void ngx_http_referral_out_write(ngx_http_referral_out_t *out,
-    const void *data, size_t len);
-void ngx_http_referral_out_printf(ngx_http_referral_out_t *out,
-    const char *fmt, ...);
-
-/*
- * One value each, with its comma, and its key unless that is NULL (the items
- * of an array).  open takes "{" or "[", close "}" or "]".  An empty string of
- * json_str_or_null and a time of 0 are null; times are ms, written in seconds.
- */
-
-void ngx_http_referral_json_open(ngx_http_referral_out_t *out,
-    const char *key, const char *bracket);
-void ngx_http_referral_json_close(ngx_http_referral_out_t *out,
-    const char *bracket);
-void ngx_http_referral_json_str(ngx_http_referral_out_t *out,
-    const char *key, referral_str_t value);
-void ngx_http_referral_json_str_or_null(ngx_http_referral_out_t *out,
-    const char *key, referral_str_t value);
-void ngx_http_referral_json_text(ngx_http_referral_out_t *out,
-    const char *key, const char *value);
-void ngx_http_referral_json_uint(ngx_http_referral_out_t *out,
-    const char *key, uint64_t value);
-/* Beyond 2^53-1, decimal strings; TRUST.md M4. */
-void ngx_http_referral_json_int(ngx_http_referral_out_t *out,
-    const char *key, int64_t value);
-/* Decimal strings, always. */
-void ngx_http_referral_json_id(ngx_http_referral_out_t *out,
-    const char *key, uint64_t value);
-/* Ends {"data":[...]} with the id after which it goes on; 0: it does not. */
-void ngx_http_referral_json_end_list(ngx_http_referral_out_t *out,
-    uint64_t next);
-void ngx_http_referral_json_bool(ngx_http_referral_out_t *out,
-    const char *key, ngx_uint_t value);
-void ngx_http_referral_json_null(ngx_http_referral_out_t *out,
-    const char *key);
-void ngx_http_referral_json_time(ngx_http_referral_out_t *out,
-    const char *key, int64_t ms);
-void ngx_http_referral_json_clicks(ngx_http_referral_out_t *out,
-    const referral_counts_t *counts);
-void ngx_http_referral_json_errors(ngx_http_referral_out_t *out,
-    ngx_array_t *errors);
+void ngx_http_referral_out_init(referral_out_t *out, ngx_pool_t *pool);
+void ngx_http_referral_out_printf(referral_out_t *out, const char *fmt, ...);
+void ngx_http_referral_out_errors(referral_out_t *out, ngx_array_t *errors);
 
 
 /* ngx_http_referral_api_answer.c */
@@ -285,12 +237,12 @@ void ngx_http_referral_api_error(ngx_pool_t *pool,
 
 /* Sends; with api->etag set, the answer may become a 304. */
 ngx_int_t ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
-    ngx_uint_t status, const char *type, ngx_http_referral_out_t *out);
+    ngx_uint_t status, const char *type, referral_out_t *out);
 /* The header only; length -1: not known.  As ngx_http_send_header(). */
 ngx_int_t ngx_http_referral_api_send_header(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status, const char *type, off_t length);
 ngx_int_t ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
-    ngx_uint_t status, ngx_http_referral_out_t *out);
+    ngx_uint_t status, referral_out_t *out);
 ngx_int_t ngx_http_referral_api_send_problem(
     ngx_http_referral_api_ctx_t *api);
 
@@ -331,49 +283,11 @@ referral_rc_t ngx_http_referral_api_code_lookup(
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     referral_str_t name, referral_code_t *code);
 
-const char *ngx_http_referral_api_code_status(unsigned status);
-void ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
+void ngx_http_referral_api_code_json(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     const referral_code_t *code);
 ngx_int_t ngx_http_referral_api_code_get(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_code_list(ngx_http_referral_api_ctx_t *api);
-
-
-/* ngx_http_referral_api_score.c */
-
-/* Days of a code, as referral_tally_list() takes them. */
-
-typedef struct {
-    uint32_t                      program;
-    uint32_t                      code_id;  /* or REFERRAL_TALLY_ALL */
-    uint32_t                      from;
-    uint32_t                      to;
-} ngx_http_referral_api_range_t;
-
-typedef struct {
-    referral_str_t                event;
-    uint16_t                      currency;
-    referral_sum_t                sum;
-} ngx_http_referral_api_sum_t;
-
-/* Amounts of all events, ngx_http_referral_api_sum_t; NULL: unreadable. */
-ngx_array_t *ngx_http_referral_api_sums(ngx_pool_t *pool,
-    referral_snapshot_t *snap, const ngx_http_referral_api_range_t *range);
-
-/* Members of an object: how many events, their points and amounts. */
-void ngx_http_referral_api_tally_json(ngx_http_referral_out_t *out,
-    referral_str_t event, const referral_tally_t *tally, ngx_array_t *sums);
-void ngx_http_referral_api_sum_members(ngx_http_referral_out_t *out,
-    const referral_sum_t *sum);
-
-/* "events", a member for each event. */
-referral_rc_t ngx_http_referral_api_events_json(ngx_http_referral_out_t *out,
-    referral_snapshot_t *snap, const ngx_http_referral_api_range_t *range);
-
-/* "points", "tier", "rewards" and "amounts" of a code. */
-referral_rc_t ngx_http_referral_api_score_json(ngx_http_referral_out_t *out,
-    referral_snapshot_t *snap, uint32_t program, uint32_t code_id,
-    const referral_rules_t *rules);
 
 
 /* ngx_http_referral_api_write.c */
@@ -550,27 +464,6 @@ ngx_int_t ngx_http_referral_api_reward_void(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_journal(ngx_http_referral_api_ctx_t *api);
 
 
-/* ngx_http_referral_api_entry.c */
-
-/* Bits beside 1 << referral_record_type_t: kinds of notes. */
-
-#define NGX_HTTP_REFERRAL_ENTRY_NOTES    16
-
-#define ngx_http_referral_api_note_bit(kind)                                  \
-    (1u << (NGX_HTTP_REFERRAL_ENTRY_NOTES + (kind)))
-
-/* Names of types to bits; a name that is none: 0. */
-unsigned ngx_http_referral_api_entry_bit(referral_str_t name);
-
-/* Which door an event came through. */
-const char *ngx_http_referral_api_source_name(unsigned source);
-
-/* The bit of an entry, and the entry as an object. */
-unsigned ngx_http_referral_api_entry_type(const referral_entry_t *entry);
-void ngx_http_referral_api_entry_json(ngx_http_referral_out_t *out,
-    const referral_entry_t *entry);
-
-
 /* ngx_http_referral_api_tables.c */
 
 ngx_int_t ngx_http_referral_api_export_conversions(
@@ -578,9 +471,6 @@ ngx_int_t ngx_http_referral_api_export_conversions(
 ngx_int_t ngx_http_referral_api_export_rewards(
     ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_export_codes(ngx_http_referral_api_ctx_t *api);
-
-/* ngx_http_referral_api_days.c */
-
 ngx_int_t ngx_http_referral_api_export_counters(
     ngx_http_referral_api_ctx_t *api);
 
@@ -591,16 +481,16 @@ ngx_int_t ngx_http_referral_api_health(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_metrics(ngx_http_referral_api_ctx_t *api);
 
 /* The head of a family of metrics, and the open label set of a sample. */
-void ngx_http_referral_api_family(ngx_http_referral_out_t *out,
+void ngx_http_referral_api_family(referral_out_t *out,
     const char *name, const char *type, const char *help);
-void ngx_http_referral_api_label(ngx_http_referral_out_t *out,
+void ngx_http_referral_api_label(referral_out_t *out,
     ngx_str_t *program);
 
 
 /* ngx_http_referral_api_metrics.c */
 
 /* Events, amounts and rewards of the program, while they can be read. */
-void ngx_http_referral_api_event_metrics(ngx_http_referral_out_t *out,
+void ngx_http_referral_api_event_metrics(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api);
 
 
@@ -677,33 +567,6 @@ ngx_int_t ngx_http_referral_api_unsure(ngx_http_referral_api_ctx_t *api);
 
 ngx_int_t ngx_http_referral_api_field_errors(ngx_http_referral_api_ctx_t *api,
     const referral_field_errors_t *errors);
-
-
-/* ngx_http_referral_api_conversion_json.c */
-
-void ngx_http_referral_api_conversion_json(ngx_http_referral_out_t *out,
-    const char *key, ngx_http_referral_api_ctx_t *api,
-    referral_snapshot_t *snap, const referral_conversion_t *conversion,
-    ngx_uint_t duplicate);
-void ngx_http_referral_api_reward_json(ngx_http_referral_out_t *out,
-    const char *key, const referral_reward_t *reward);
-void ngx_http_referral_api_reward_members(ngx_http_referral_out_t *out,
-    const referral_reward_t *reward);
-
-/* null when it is not present. */
-void ngx_http_referral_api_money_json(ngx_http_referral_out_t *out,
-    const char *key, ngx_uint_t present, int64_t amount);
-void ngx_http_referral_api_currency_json(ngx_http_referral_out_t *out,
-    ngx_uint_t present, unsigned currency);
-void ngx_http_referral_api_click_id_json(ngx_http_referral_out_t *out,
-    const unsigned char id[REFERRAL_CLICK_ID_SIZE]);
-
-
-/* ngx_http_referral_api_why.c */
-
-/* "why", one sentence: how it was attributed, or not, and where it stands. */
-void ngx_http_referral_api_why(ngx_http_referral_out_t *out,
-    const referral_conversion_t *conversion);
 
 
 #define ngx_http_referral_text(s)                                             \

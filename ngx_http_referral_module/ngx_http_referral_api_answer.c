@@ -72,10 +72,11 @@ ngx_http_referral_api_error(ngx_pool_t *pool,
 
 ngx_int_t
 ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
-    ngx_uint_t status, const char *type, ngx_http_referral_out_t *out)
+    ngx_uint_t status, const char *type, referral_out_t *out)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    ngx_int_t                  rc;
+    ngx_http_request_t        *r;
+    ngx_http_referral_text_t  *text;
 
     r = api->request;
 
@@ -83,16 +84,18 @@ ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_referral_api_send_header(api, status, type, out->size);
+    text = out->data;
+
+    rc = ngx_http_referral_api_send_header(api, status, type, text->size);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
     }
 
-    out->buf->last_buf = (r == r->main);
-    out->buf->last_in_chain = 1;
+    text->buf->last_buf = (r == r->main);
+    text->buf->last_in_chain = 1;
 
-    return ngx_http_output_filter(r, out->first);
+    return ngx_http_output_filter(r, text->first);
 }
 
 
@@ -184,9 +187,9 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
 
 ngx_int_t
 ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
-    ngx_uint_t status, ngx_http_referral_out_t *out)
+    ngx_uint_t status, referral_out_t *out)
 {
-    ngx_http_referral_out_write(out, "\n", 1);
+    referral_out_write(out, "\n", 1);
 
     return ngx_http_referral_api_send(api, status, "application/json", out);
 }
@@ -195,23 +198,23 @@ ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
 ngx_int_t
 ngx_http_referral_api_send_problem(ngx_http_referral_api_ctx_t *api)
 {
-    ngx_http_referral_out_t           out;
+    referral_out_t                    out;
     ngx_http_referral_api_problem_t  *problem;
 
     problem = &api->problem;
 
     ngx_http_referral_out_init(&out, api->request->pool);
 
-    ngx_http_referral_json_open(&out, NULL, "{");
-    ngx_http_referral_json_text(&out, "type", "about:blank");
-    ngx_http_referral_json_text(&out, "title",
-                                ngx_http_referral_api_title(problem->status));
-    ngx_http_referral_json_uint(&out, "status", problem->status);
-    ngx_http_referral_json_text(&out, "code", problem->code);
-    ngx_http_referral_json_text(&out, "detail", problem->detail);
-    ngx_http_referral_json_errors(&out, &problem->errors);
-    ngx_http_referral_json_close(&out, "}");
-    ngx_http_referral_out_write(&out, "\n", 1);
+    referral_out_open(&out, NULL, "{");
+    referral_out_text(&out, "type", "about:blank");
+    referral_out_text(&out, "title",
+                      ngx_http_referral_api_title(problem->status));
+    referral_out_uint(&out, "status", problem->status);
+    referral_out_text(&out, "code", problem->code);
+    referral_out_text(&out, "detail", problem->detail);
+    ngx_http_referral_out_errors(&out, &problem->errors);
+    referral_out_close(&out, "}");
+    referral_out_write(&out, "\n", 1);
 
     return ngx_http_referral_api_send(api, problem->status,
                                       "application/problem+json", &out);

@@ -11,7 +11,7 @@ static ngx_int_t ngx_http_referral_api_expect(
     ngx_http_referral_api_write_t *write, referral_snapshot_t *snap);
 static ngx_uint_t ngx_http_referral_api_named_before(
     ngx_http_referral_api_write_t *write);
-static void ngx_http_referral_api_line_json(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_line_json(referral_out_t *out,
     ngx_http_referral_api_write_t *write);
 
 
@@ -188,58 +188,58 @@ ngx_http_referral_api_named_before(ngx_http_referral_api_write_t *write)
 ngx_int_t
 ngx_http_referral_api_outcomes(ngx_http_referral_api_ctx_t *api)
 {
-    ngx_uint_t               i, failed;
-    ngx_http_referral_out_t  out;
+    ngx_uint_t      i, failed;
+    referral_out_t  out;
 
     failed = 0;
 
     ngx_http_referral_out_init(&out, api->request->pool);
-    ngx_http_referral_json_open(&out, NULL, "{");
-    ngx_http_referral_json_open(&out, "data", "[");
+    referral_out_open(&out, NULL, "{");
+    referral_out_open(&out, "data", "[");
 
     for (i = 0; i < api->nwrites; i++) {
         failed += (api->writes[i].problem.status != 0);
         ngx_http_referral_api_line_json(&out, &api->writes[i]);
     }
 
-    ngx_http_referral_json_close(&out, "]");
-    ngx_http_referral_json_uint(&out, "created", api->nwrites - failed);
-    ngx_http_referral_json_uint(&out, "failed", failed);
-    ngx_http_referral_json_bool(&out, "dry_run", api->dry_run);
-    ngx_http_referral_json_close(&out, "}");
+    referral_out_close(&out, "]");
+    referral_out_uint(&out, "created", api->nwrites - failed);
+    referral_out_uint(&out, "failed", failed);
+    referral_out_bool(&out, "dry_run", api->dry_run);
+    referral_out_close(&out, "}");
 
     return ngx_http_referral_api_send_json(api, NGX_HTTP_OK, &out);
 }
 
 
 static void
-ngx_http_referral_api_line_json(ngx_http_referral_out_t *out,
+ngx_http_referral_api_line_json(referral_out_t *out,
     ngx_http_referral_api_write_t *write)
 {
     ngx_http_referral_api_problem_t  *problem;
 
     problem = &write->problem;
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_uint(out, "line", write->line);
+    referral_out_open(out, NULL, "{");
+    referral_out_uint(out, "line", write->line);
 
     if (problem->status) {
-        ngx_http_referral_json_uint(out, "status", problem->status);
-        ngx_http_referral_json_open(out, "error", "{");
-        ngx_http_referral_json_text(out, "code", problem->code);
-        ngx_http_referral_json_text(out, "detail", problem->detail);
-        ngx_http_referral_json_errors(out, &problem->errors);
-        ngx_http_referral_json_close(out, "}");
+        referral_out_uint(out, "status", problem->status);
+        referral_out_open(out, "error", "{");
+        referral_out_text(out, "code", problem->code);
+        referral_out_text(out, "detail", problem->detail);
+        ngx_http_referral_out_errors(out, &problem->errors);
+        referral_out_close(out, "}");
 
     } else {
-        ngx_http_referral_json_uint(out, "status", NGX_HTTP_CREATED);
+        referral_out_uint(out, "status", NGX_HTTP_CREATED);
 
         /* a code generated in a dry run is not the one that will be made */
 
         if (write->tries == 0 || !write->api->dry_run) {
-            ngx_http_referral_json_str(out, "code", write->change.code);
+            referral_out_str(out, "code", write->change.code);
         }
     }
 
-    ngx_http_referral_json_close(out, "}");
+    referral_out_close(out, "}");
 }

@@ -5,20 +5,20 @@
 #include "ngx_http_referral_api.h"
 
 
-static void ngx_http_referral_api_click_json(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_click_json(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_click_info_t *click);
 
 
 ngx_int_t
 ngx_http_referral_api_click(ngx_http_referral_api_ctx_t *api)
 {
-    u_char                    id[REFERRAL_CLICK_ID_SIZE + 3];
-    uint32_t                  program;
-    ngx_str_t                 bytes;
-    referral_rc_t             rc;
-    referral_snapshot_t      *snap;
-    referral_click_info_t     click;
-    ngx_http_referral_out_t   out;
+    u_char                 id[REFERRAL_CLICK_ID_SIZE + 3];
+    uint32_t               program;
+    ngx_str_t              bytes;
+    referral_rc_t          rc;
+    referral_snapshot_t   *snap;
+    referral_click_info_t  click;
+    referral_out_t         out;
 
     snap = ngx_http_referral_api_read(api);
     if (snap == NULL) {
@@ -60,21 +60,21 @@ ngx_http_referral_api_click(ngx_http_referral_api_ctx_t *api)
 
 
 static void
-ngx_http_referral_api_click_json(ngx_http_referral_out_t *out,
+ngx_http_referral_api_click_json(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_click_info_t *click)
 {
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_str(out, "program",
-                               ngx_http_referral_str(api->program->name));
-    ngx_http_referral_json_str(out, "click_id",
-                               ngx_http_referral_str(api->id));
-    ngx_http_referral_json_time(out, "clicked_at", click->time);
-    ngx_http_referral_json_str_or_null(out, "code", click->code);
-    ngx_http_referral_json_text(out, "class",
-                                referral_class_name(click->class));
-    ngx_http_referral_json_text(out, "why", referral_why_name(click->why));
-    ngx_http_referral_json_bool(out, "unique", click->unique);
-    ngx_http_referral_json_str_or_null(out, "channel", click->channel);
-    ngx_http_referral_json_str_or_null(out, "landing", click->landing);
-    ngx_http_referral_json_close(out, "}");
+    referral_out_open(out, NULL, "{");
+    referral_out_str(out, "program",
+                     ngx_http_referral_str(api->program->name));
+    referral_out_str(out, "click_id",
+                     ngx_http_referral_str(api->id));
+    referral_out_time(out, "clicked_at", click->time);
+    referral_out_str_or_null(out, "code", click->code);
+    referral_out_text(out, "class",
+                      referral_class_name(click->class));
+    referral_out_text(out, "why", referral_why_name(click->why));
+    referral_out_bool(out, "unique", click->unique);
+    referral_out_str_or_null(out, "channel", click->channel);
+    referral_out_str_or_null(out, "landing", click->landing);
+    referral_out_close(out, "}");
 }

@@ -9,7 +9,7 @@ typedef struct {
     ngx_http_referral_api_ctx_t  *api;
     referral_snapshot_t          *snap;
     const referral_rules_t       *rules;
-    ngx_http_referral_out_t       out;
+    referral_out_t                out;
     ngx_uint_t                    limit;
     ngx_uint_t                    n;
     ngx_uint_t                    more;
@@ -17,12 +17,6 @@ typedef struct {
 } ngx_http_referral_api_list_t;
 
 
-static referral_rc_t ngx_http_referral_api_code_rules(
-    referral_snapshot_t *snap, uint32_t program, referral_rules_t *rules);
-static referral_rc_t ngx_http_referral_api_code_object(
-    ngx_http_referral_out_t *out, ngx_http_referral_api_ctx_t *api,
-    referral_snapshot_t *snap, const referral_code_t *code,
-    const referral_rules_t *rules);
 static ngx_int_t ngx_http_referral_api_code_list_args(
     ngx_http_referral_api_ctx_t *api, referral_str_t *after,
     referral_str_t *owner);
@@ -36,10 +30,10 @@ static int ngx_http_referral_api_code_visit(void *data,
 ngx_int_t
 ngx_http_referral_api_code_get(ngx_http_referral_api_ctx_t *api)
 {
-    referral_rc_t             rc;
-    referral_code_t           code;
-    referral_snapshot_t      *snap;
-    ngx_http_referral_out_t   out;
+    referral_rc_t         rc;
+    referral_code_t       code;
+    referral_snapshot_t  *snap;
+    referral_out_t        out;
 
     snap = ngx_http_referral_api_read(api);
     if (snap == NULL) {
@@ -96,17 +90,8 @@ ngx_http_referral_api_code_lookup(ngx_http_referral_api_ctx_t *api,
 }
 
 
-const char *
-ngx_http_referral_api_code_status(unsigned status)
-{
-    static const char *const  statuses[] = { "active", "paused", "ended" };
-
-    return statuses[ngx_min(status, REFERRAL_STATUS_ENDED)];
-}
-
-
 void
-ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
+ngx_http_referral_api_code_json(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     const referral_code_t *code)
 {
@@ -115,80 +100,14 @@ ngx_http_referral_api_code_json(ngx_http_referral_out_t *out,
 
     program = ngx_http_referral_program_id(api->program->index);
 
-    if (ngx_http_referral_api_code_rules(snap, program, &rules) != REFERRAL_OK
-        || ngx_http_referral_api_code_object(out, api, snap, code, &rules)
+    if (referral_rules_known(snap, program, &rules) != REFERRAL_OK
+        || referral_out_code(out, snap, program,
+                             ngx_http_referral_str(api->program->name), code,
+                             &rules)
            != REFERRAL_OK)
     {
         out->failed = 1;
     }
-}
-
-
-/* A store that has not been told any has no tiers. */
-
-static referral_rc_t
-ngx_http_referral_api_code_rules(referral_snapshot_t *snap, uint32_t program,
-    referral_rules_t *rules)
-{
-    referral_rc_t  rc;
-
-    rc = referral_rules_get(snap, program, rules);
-
-    if (rc == REFERRAL_NOT_FOUND) {
-        ngx_memzero(rules, sizeof(referral_rules_t));
-        rc = REFERRAL_OK;
-    }
-
-    return rc;
-}
-
-
-static referral_rc_t
-ngx_http_referral_api_code_object(ngx_http_referral_out_t *out,
-    ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
-    const referral_code_t *code, const referral_rules_t *rules)
-{
-    referral_rc_t                  rc;
-    referral_counts_t              counts;
-    ngx_http_referral_api_range_t  range;
-
-    ngx_memzero(&range, sizeof(ngx_http_referral_api_range_t));
-
-    range.program = ngx_http_referral_program_id(api->program->index);
-    range.code_id = code->id;
-
-    rc = referral_counts_get(snap, range.program, code->id, &counts);
-
-    if (rc != REFERRAL_OK) {
-        return rc;
-    }
-
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_str(out, "program",
-                               ngx_http_referral_str(api->program->name));
-    ngx_http_referral_json_str(out, "code", code->code);
-    ngx_http_referral_json_text(out, "status",
-                              ngx_http_referral_api_code_status(code->status));
-    ngx_http_referral_json_str_or_null(out, "owner", code->owner);
-    ngx_http_referral_json_text(out, "kind",
-                                code->kind == REFERRAL_KIND_PARTNER
-                                ? "partner" : "customer");
-    ngx_http_referral_json_str_or_null(out, "name", code->name);
-    ngx_http_referral_json_str_or_null(out, "landing", code->landing);
-    ngx_http_referral_json_time(out, "created_at", code->created);
-    ngx_http_referral_json_time(out, "changed_at", code->changed);
-    ngx_http_referral_json_clicks(out, &counts);
-
-    rc = ngx_http_referral_api_events_json(out, snap, &range);
-
-    if (rc == REFERRAL_OK) {
-        rc = ngx_http_referral_api_score_json(out, snap, range.program,
-                                              code->id, rules);
-    }
-
-    ngx_http_referral_json_close(out, "}");
-
-    return rc;
 }
 
 
@@ -277,19 +196,18 @@ static ngx_int_t
 ngx_http_referral_api_code_list_data(ngx_http_referral_api_list_t *list,
     referral_str_t after, referral_str_t owner)
 {
-    uint32_t                  program;
-    referral_rules_t          rules;
-    ngx_http_referral_out_t  *out;
+    uint32_t          program;
+    referral_rules_t  rules;
+    referral_out_t   *out;
 
     out = &list->out;
     list->rules = &rules;
     program = ngx_http_referral_program_id(list->api->program->index);
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_open(out, "data", "[");
+    referral_out_open(out, NULL, "{");
+    referral_out_open(out, "data", "[");
 
-    if (ngx_http_referral_api_code_rules(list->snap, program, &rules)
-        != REFERRAL_OK
+    if (referral_rules_known(list->snap, program, &rules) != REFERRAL_OK
         || referral_code_list(list->snap, program, after, owner,
                               ngx_http_referral_api_code_visit, list)
            != REFERRAL_OK
@@ -298,16 +216,16 @@ ngx_http_referral_api_code_list_data(ngx_http_referral_api_list_t *list,
         return ngx_http_referral_api_unreadable(list->api);
     }
 
-    ngx_http_referral_json_close(out, "]");
+    referral_out_close(out, "]");
 
     if (list->more) {
-        ngx_http_referral_json_str(out, "next", list->last);
+        referral_out_str(out, "next", list->last);
 
     } else {
-        ngx_http_referral_json_null(out, "next");
+        referral_out_null(out, "next");
     }
 
-    ngx_http_referral_json_close(out, "}");
+    referral_out_close(out, "}");
 
     return NGX_OK;
 }
@@ -328,8 +246,10 @@ ngx_http_referral_api_code_visit(void *data, const referral_code_t *code)
     list->n++;
     list->last = code->code;
 
-    if (ngx_http_referral_api_code_object(&list->out, list->api, list->snap,
-                                          code, list->rules)
+    if (referral_out_code(&list->out, list->snap,
+                    ngx_http_referral_program_id(list->api->program->index),
+                    ngx_http_referral_str(list->api->program->name), code,
+                    list->rules)
         != REFERRAL_OK)
     {
         list->out.failed = 1;

@@ -8,7 +8,7 @@
 typedef struct {
     ngx_http_referral_api_ctx_t  *api;
     referral_snapshot_t          *snap;
-    ngx_http_referral_out_t       out;
+    referral_out_t                out;
     ngx_uint_t                    limit;
     ngx_uint_t                    n;
     uint64_t                      last;
@@ -217,10 +217,10 @@ ngx_int_t
 ngx_http_referral_api_conversion_answer(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status, ngx_uint_t duplicate)
 {
-    referral_rc_t             rc;
-    referral_snapshot_t      *snap;
-    referral_conversion_t     conversion;
-    ngx_http_referral_out_t   out;
+    referral_rc_t          rc;
+    referral_snapshot_t   *snap;
+    referral_conversion_t  conversion;
+    referral_out_t         out;
 
     snap = ngx_http_referral_api_read(api);
     if (snap == NULL) {
@@ -237,8 +237,9 @@ ngx_http_referral_api_conversion_answer(ngx_http_referral_api_ctx_t *api,
             status = NGX_HTTP_ACCEPTED;
         }
 
-        ngx_http_referral_api_conversion_json(&out, NULL, api, snap,
-                                              &conversion, duplicate);
+        referral_out_conversion(&out, NULL, snap,
+                          ngx_http_referral_program_id(api->program->index),
+                          &conversion, duplicate);
     }
 
     ngx_http_referral_read_end(snap);
@@ -372,14 +373,14 @@ static ngx_int_t
 ngx_http_referral_api_held_data(ngx_http_referral_api_held_t *list,
     uint64_t after)
 {
-    uint32_t                  program;
-    ngx_http_referral_out_t  *out;
+    uint32_t         program;
+    referral_out_t  *out;
 
     out = &list->out;
     program = ngx_http_referral_program_id(list->api->program->index);
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_open(out, "data", "[");
+    referral_out_open(out, NULL, "{");
+    referral_out_open(out, "data", "[");
 
     if (referral_conversion_held(list->snap, program, after,
                                  ngx_http_referral_api_held_visit, list)
@@ -388,7 +389,7 @@ ngx_http_referral_api_held_data(ngx_http_referral_api_held_t *list,
         return ngx_http_referral_api_unreadable(list->api);
     }
 
-    ngx_http_referral_json_end_list(out, list->more ? list->last : 0);
+    referral_out_end_list(out, list->more ? list->last : 0);
 
     return NGX_OK;
 }
@@ -408,8 +409,9 @@ ngx_http_referral_api_held_visit(void *data,
     list->n++;
     list->last = conversion->seq;
 
-    ngx_http_referral_api_conversion_json(&list->out, NULL, list->api,
-                                          list->snap, conversion, 0);
+    referral_out_conversion(&list->out, NULL, list->snap,
+                    ngx_http_referral_program_id(list->api->program->index),
+                    conversion, 0);
 
     return 0;
 }

@@ -7,17 +7,17 @@
 
 
 typedef struct {
-    ngx_http_referral_api_query_t   query;
-    referral_snapshot_t            *snap;
-    ngx_http_referral_out_t         out;
-    uint32_t                        program;
-    uint32_t                        code_id;    /* 0: the program */
-    uint32_t                        next;
-    ngx_uint_t                      seen;
-    ngx_uint_t                      n;
-    ngx_uint_t                      more;
-    referral_counts_t               sum;
-    ngx_array_t                    *sums;
+    ngx_http_referral_api_query_t  query;
+    referral_snapshot_t           *snap;
+    referral_out_t                 out;
+    uint32_t                       program;
+    uint32_t                       code_id;    /* 0: the program */
+    uint32_t                       next;
+    ngx_uint_t                     seen;
+    ngx_uint_t                     n;
+    ngx_uint_t                     more;
+    referral_counts_t              sum;
+    referral_sums_t                sums;
 } ngx_http_referral_api_report_t;
 
 
@@ -25,7 +25,7 @@ static ngx_int_t ngx_http_referral_api_count(
     ngx_http_referral_api_report_t *report);
 static void ngx_http_referral_api_head(ngx_http_referral_api_report_t *report,
     referral_str_t code);
-static void ngx_http_referral_api_date(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_date(referral_out_t *out,
     const char *key, uint32_t day);
 static referral_rc_t ngx_http_referral_api_rows(
     ngx_http_referral_api_report_t *report);
@@ -89,7 +89,7 @@ ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
     u_char                        next[NGX_INT32_LEN + 1];
     ngx_str_t                    *arg;
     referral_code_t               code;
-    ngx_http_referral_out_t      *out;
+    referral_out_t               *out;
     ngx_http_referral_api_ctx_t  *api;
 
     api = report->query.api;
@@ -120,17 +120,17 @@ ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
         return ngx_http_referral_api_unreadable(api);
     }
 
-    ngx_http_referral_json_close(out, "]");
+    referral_out_close(out, "]");
 
     if (report->more) {
         ngx_sprintf(next, "%uD%Z", report->next);
-        ngx_http_referral_json_text(out, "next", (char *) next);
+        referral_out_text(out, "next", (char *) next);
 
     } else {
-        ngx_http_referral_json_null(out, "next");
+        referral_out_null(out, "next");
     }
 
-    ngx_http_referral_json_close(out, "}");
+    referral_out_close(out, "}");
 
     return ngx_http_referral_api_etag(api, report->snap, report->query.today);
 }
@@ -140,40 +140,40 @@ static void
 ngx_http_referral_api_head(ngx_http_referral_api_report_t *report,
     referral_str_t code)
 {
-    ngx_http_referral_out_t        *out;
+    referral_out_t                 *out;
     ngx_http_referral_api_query_t  *query;
 
     out = &report->out;
     query = &report->query;
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_str(out, "program",
+    referral_out_open(out, NULL, "{");
+    referral_out_str(out, "program",
                           ngx_http_referral_str(query->api->program->name));
-    ngx_http_referral_json_str_or_null(out, "code", code);
+    referral_out_str_or_null(out, "code", code);
 
     if (query->by == NGX_HTTP_REFERRAL_BY_NOTHING) {
-        ngx_http_referral_json_null(out, "by");
+        referral_out_null(out, "by");
 
     } else {
-        ngx_http_referral_json_text(out, "by",
-                                    ngx_http_referral_api_dims[query->by]);
+        referral_out_text(out, "by",
+                          ngx_http_referral_api_dims[query->by]);
     }
 
     ngx_http_referral_api_date(out, "from", query->from);
     ngx_http_referral_api_date(out, "to", query->to);
-    ngx_http_referral_json_open(out, "data", "[");
+    referral_out_open(out, "data", "[");
 }
 
 
 static void
-ngx_http_referral_api_date(ngx_http_referral_out_t *out, const char *key,
+ngx_http_referral_api_date(referral_out_t *out, const char *key,
     uint32_t day)
 {
     u_char    text[sizeof("2000-01-01")];
     ngx_tm_t  tm;
 
     if (day == 0) {
-        ngx_http_referral_json_null(out, key);
+        referral_out_null(out, key);
         return;
     }
 
@@ -182,7 +182,7 @@ ngx_http_referral_api_date(ngx_http_referral_out_t *out, const char *key,
     ngx_snprintf(text, sizeof(text), "%04d-%02d-%02d%Z", tm.ngx_tm_year,
                  tm.ngx_tm_mon, tm.ngx_tm_mday);
 
-    ngx_http_referral_json_text(out, key, (char *) text);
+    referral_out_text(out, key, (char *) text);
 }
 
 
@@ -262,25 +262,25 @@ ngx_http_referral_api_sum_visit(void *data, referral_str_t label,
 static void
 ngx_http_referral_api_classes(ngx_http_referral_api_report_t *report)
 {
-    unsigned                  i;
-    ngx_http_referral_out_t  *out;
+    unsigned         i;
+    referral_out_t  *out;
 
     out = &report->out;
 
     if (report->query.by == NGX_HTTP_REFERRAL_BY_NOTHING) {
-        ngx_http_referral_json_open(out, NULL, "{");
-        ngx_http_referral_json_clicks(out, &report->sum);
-        ngx_http_referral_json_close(out, "}");
+        referral_out_open(out, NULL, "{");
+        referral_out_clicks(out, &report->sum);
+        referral_out_close(out, "}");
         return;
     }
 
     for (i = 0; i < REFERRAL_CLASSES; i++) {
-        ngx_http_referral_json_open(out, NULL, "{");
-        ngx_http_referral_json_text(out, "class", referral_class_name(i));
-        ngx_http_referral_json_open(out, "clicks", "{");
-        ngx_http_referral_json_uint(out, "total", report->sum.classes[i]);
-        ngx_http_referral_json_close(out, "}");
-        ngx_http_referral_json_close(out, "}");
+        referral_out_open(out, NULL, "{");
+        referral_out_text(out, "class", referral_class_name(i));
+        referral_out_open(out, "clicks", "{");
+        referral_out_uint(out, "total", report->sum.classes[i]);
+        referral_out_close(out, "}");
+        referral_out_close(out, "}");
     }
 }
 
@@ -291,8 +291,8 @@ ngx_http_referral_api_row_visit(void *data, referral_str_t label,
 {
     ngx_http_referral_api_report_t *report = data;
 
-    const char               *key;
-    ngx_http_referral_out_t  *out;
+    const char      *key;
+    referral_out_t  *out;
 
     if (!ngx_http_referral_api_row_here(report)) {
         return report->more;
@@ -301,7 +301,7 @@ ngx_http_referral_api_row_visit(void *data, referral_str_t label,
     out = &report->out;
     key = ngx_http_referral_api_dims[report->query.by];
 
-    ngx_http_referral_json_open(out, NULL, "{");
+    referral_out_open(out, NULL, "{");
 
     switch (report->query.by) {
 
@@ -310,16 +310,16 @@ ngx_http_referral_api_row_visit(void *data, referral_str_t label,
         break;
 
     case NGX_HTTP_REFERRAL_BY_HOUR:
-        ngx_http_referral_json_time(out, key, start * 1000);
+        referral_out_time(out, key, start * 1000);
         break;
 
     default:
-        ngx_http_referral_json_str_or_null(out, key, label);
+        referral_out_str_or_null(out, key, label);
         break;
     }
 
-    ngx_http_referral_json_clicks(out, counts);
-    ngx_http_referral_json_close(out, "}");
+    referral_out_clicks(out, counts);
+    referral_out_close(out, "}");
 
     return 0;
 }
@@ -339,10 +339,10 @@ ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
     report->n++;
     report->next = code_id;
 
-    ngx_http_referral_json_open(&report->out, NULL, "{");
-    ngx_http_referral_json_str(&report->out, "code", code);
-    ngx_http_referral_json_clicks(&report->out, counts);
-    ngx_http_referral_json_close(&report->out, "}");
+    referral_out_open(&report->out, NULL, "{");
+    referral_out_str(&report->out, "code", code);
+    referral_out_clicks(&report->out, counts);
+    referral_out_close(&report->out, "}");
 
     return 0;
 }
@@ -351,27 +351,32 @@ ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
 static referral_rc_t
 ngx_http_referral_api_events(ngx_http_referral_api_report_t *report)
 {
-    ngx_http_referral_api_range_t  range;
+    referral_rc_t     rc;
+    referral_range_t  range;
 
     range.program = report->program;
     range.code_id = report->code_id ? report->code_id : REFERRAL_TALLY_ALL;
     range.from = report->query.from;
     range.to = report->query.to;
 
-    report->sums = ngx_http_referral_api_sums(report->out.pool, report->snap,
-                                              &range);
-    if (report->sums == NULL) {
-        return REFERRAL_SYSTEM;
+    rc = referral_sums_read(&report->sums, report->snap, &range);
+    if (rc != REFERRAL_OK) {
+        return rc;
     }
 
     if (report->query.by == NGX_HTTP_REFERRAL_BY_CURRENCY) {
         ngx_http_referral_api_currencies(report);
-        return REFERRAL_OK;
+
+    } else {
+        rc = referral_tally_list(report->snap, range.program, range.code_id,
+                                 range.from, range.to, 0,
+                                 ngx_http_referral_api_event_row_visit,
+                                 report);
     }
 
-    return referral_tally_list(report->snap, range.program, range.code_id,
-                               range.from, range.to, 0,
-                               ngx_http_referral_api_event_row_visit, report);
+    referral_sums_free(&report->sums);
+
+    return rc;
 }
 
 
@@ -382,11 +387,10 @@ ngx_http_referral_api_event_row_visit(void *data, referral_str_t event,
     ngx_http_referral_api_report_t *report = data;
 
     if (ngx_http_referral_api_row_here(report)) {
-        ngx_http_referral_json_open(&report->out, NULL, "{");
-        ngx_http_referral_json_str(&report->out, "event", event);
-        ngx_http_referral_api_tally_json(&report->out, event, tally,
-                                         report->sums);
-        ngx_http_referral_json_close(&report->out, "}");
+        referral_out_open(&report->out, NULL, "{");
+        referral_out_str(&report->out, "event", event);
+        referral_out_tally(&report->out, event, tally, &report->sums);
+        referral_out_close(&report->out, "}");
     }
 
     return report->more;
@@ -398,14 +402,14 @@ ngx_http_referral_api_event_row_visit(void *data, referral_str_t event,
 static void
 ngx_http_referral_api_currencies(ngx_http_referral_api_report_t *report)
 {
-    ngx_uint_t                    i, j, n;
-    referral_sum_t                sum;
-    ngx_http_referral_api_sum_t  *item;
+    ngx_uint_t            i, j, n;
+    referral_sum_t        sum;
+    referral_sum_item_t  *item;
 
-    item = report->sums->elts;
-    n = report->sums->nelts;
+    item = report->sums.items;
+    n = report->sums.n;
 
-    ngx_qsort(item, n, sizeof(ngx_http_referral_api_sum_t),
+    ngx_qsort(item, n, sizeof(referral_sum_item_t),
               ngx_http_referral_api_currency_cmp);
 
     for (i = 0; i < n && !report->more; i = j) {
@@ -428,11 +432,11 @@ ngx_http_referral_api_currencies(ngx_http_referral_api_report_t *report)
         }
 
         if (ngx_http_referral_api_row_here(report)) {
-            ngx_http_referral_json_open(&report->out, NULL, "{");
-            ngx_http_referral_json_text(&report->out, "currency",
-                               referral_currency_alpha(item[i].currency));
-            ngx_http_referral_api_sum_members(&report->out, &sum);
-            ngx_http_referral_json_close(&report->out, "}");
+            referral_out_open(&report->out, NULL, "{");
+            referral_out_text(&report->out, "currency",
+                              referral_currency_alpha(item[i].currency));
+            referral_out_sum(&report->out, &sum);
+            referral_out_close(&report->out, "}");
         }
     }
 }
@@ -441,8 +445,8 @@ ngx_http_referral_api_currencies(ngx_http_referral_api_report_t *report)
 static int
 ngx_http_referral_api_currency_cmp(const void *one, const void *two)
 {
-    const ngx_http_referral_api_sum_t *a = one;
-    const ngx_http_referral_api_sum_t *b = two;
+    const referral_sum_item_t *a = one;
+    const referral_sum_item_t *b = two;
 
     return ngx_strcmp(referral_currency_alpha(a->currency),
                       referral_currency_alpha(b->currency));

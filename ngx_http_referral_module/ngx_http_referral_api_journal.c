@@ -12,7 +12,7 @@
 
 typedef struct {
     ngx_http_referral_api_ctx_t  *api;
-    ngx_http_referral_out_t       out;
+    referral_out_t                out;
     uint32_t                      program;
     uint64_t                      after;
     unsigned                      types;    /* bits of entries */
@@ -164,7 +164,7 @@ ngx_http_referral_api_feed_types(ngx_http_referral_api_feed_t *feed)
         name.data = p;
         name.len = end - p;
 
-        bit = ngx_http_referral_api_entry_bit(name);
+        bit = referral_entry_bit(name);
 
         if (bit == 0) {
             ngx_http_referral_api_error(feed->api->request->pool,
@@ -191,7 +191,7 @@ ngx_http_referral_api_feed(ngx_http_referral_api_feed_t *feed,
     uint64_t                      last;
     unsigned                      mask;
     referral_store_info_t         info;
-    ngx_http_referral_out_t      *out;
+    referral_out_t               *out;
     ngx_http_referral_api_ctx_t  *api;
 
     api = feed->api;
@@ -214,7 +214,7 @@ ngx_http_referral_api_feed(ngx_http_referral_api_feed_t *feed,
 
     mask = feed->types;
 
-    if (mask >> NGX_HTTP_REFERRAL_ENTRY_NOTES) {
+    if (mask >> REFERRAL_ENTRY_NOTES) {
         mask |= 1u << REFERRAL_RECORD_NOTE;
     }
 
@@ -226,11 +226,11 @@ ngx_http_referral_api_feed(ngx_http_referral_api_feed_t *feed,
         return ngx_http_referral_api_unreadable(api);
     }
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_uint(out, "next", last);
-    ngx_http_referral_json_bool(out, "more", last < info.journal);
-    ngx_http_referral_json_close(out, "}");
-    ngx_http_referral_out_write(out, "\n", 1);
+    referral_out_open(out, NULL, "{");
+    referral_out_uint(out, "next", last);
+    referral_out_bool(out, "more", last < info.journal);
+    referral_out_close(out, "}");
+    referral_out_write(out, "\n", 1);
 
     return NGX_OK;
 }
@@ -245,13 +245,13 @@ ngx_http_referral_api_feed_visit(void *data, const referral_entry_t *entry)
 
     if ((entry->program != feed->program
          && entry->type != REFERRAL_RECORD_TICK)
-        || !(ngx_http_referral_api_entry_type(entry) & feed->types))
+        || !(referral_entry_type(entry) & feed->types))
     {
         return 0;
     }
 
-    ngx_http_referral_api_entry_json(&feed->out, entry);
-    ngx_http_referral_out_write(&feed->out, "\n", 1);
+    referral_out_entry(&feed->out, entry);
+    referral_out_write(&feed->out, "\n", 1);
 
     feed->out.comma = 0;
 

@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     ngx_http_referral_api_ctx_t  *api;
     referral_snapshot_t          *snap;
-    ngx_http_referral_out_t       out;
+    referral_out_t                out;
     ngx_str_t                     period;
     uint32_t                      number;   /* of the period */
     int64_t                       from;     /* ms; 0: none */
@@ -90,7 +90,7 @@ ngx_http_referral_api_board(ngx_http_referral_api_board_t *board)
 {
     ngx_int_t                     rc;
     referral_place_t              after;
-    ngx_http_referral_out_t      *out;
+    referral_out_t               *out;
     ngx_http_referral_api_ctx_t  *api;
 
     api = board->api;
@@ -111,16 +111,16 @@ ngx_http_referral_api_board(ngx_http_referral_api_board_t *board)
 
     ngx_http_referral_out_init(out, api->request->pool);
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_str(out, "program",
-                               ngx_http_referral_str(api->program->name));
-    ngx_http_referral_json_str(out, "period",
-                               ngx_http_referral_str(board->period));
-    ngx_http_referral_json_time(out, "from", board->from);
-    ngx_http_referral_json_time(out, "to", board->to);
-    ngx_http_referral_json_bool(out, "frozen", board->frozen);
-    ngx_http_referral_json_time(out, "as_of", (int64_t) ngx_time() * 1000);
-    ngx_http_referral_json_open(out, "data", "[");
+    referral_out_open(out, NULL, "{");
+    referral_out_str(out, "program",
+                     ngx_http_referral_str(api->program->name));
+    referral_out_str(out, "period",
+                     ngx_http_referral_str(board->period));
+    referral_out_time(out, "from", board->from);
+    referral_out_time(out, "to", board->to);
+    referral_out_bool(out, "frozen", board->frozen);
+    referral_out_time(out, "as_of", (int64_t) ngx_time() * 1000);
+    referral_out_open(out, "data", "[");
 
     if (referral_leaders(board->snap, board->mark.program, board->number,
                          &after, ngx_http_referral_api_leader_visit, board)
@@ -129,9 +129,9 @@ ngx_http_referral_api_board(ngx_http_referral_api_board_t *board)
         return ngx_http_referral_api_unreadable(api);
     }
 
-    ngx_http_referral_json_close(out, "]");
+    referral_out_close(out, "]");
     ngx_http_referral_api_mark_write(board);
-    ngx_http_referral_json_close(out, "}");
+    referral_out_close(out, "}");
 
     return ngx_http_referral_api_board_etag(board);
 }
@@ -302,7 +302,7 @@ ngx_http_referral_api_mark_write(ngx_http_referral_api_board_t *board)
     ngx_str_t  bytes, next;
 
     if (!board->more) {
-        ngx_http_referral_json_null(&board->out, "next");
+        referral_out_null(&board->out, "next");
         return;
     }
 
@@ -314,8 +314,8 @@ ngx_http_referral_api_mark_write(ngx_http_referral_api_board_t *board)
 
     ngx_encode_base64url(&next, &bytes);
 
-    ngx_http_referral_json_str(&board->out, "next",
-                               ngx_http_referral_str(next));
+    referral_out_str(&board->out, "next",
+                     ngx_http_referral_str(next));
 }
 
 
@@ -334,7 +334,7 @@ ngx_http_referral_api_leader_visit(void *data, referral_str_t name,
     ngx_http_referral_api_board_t *board = data;
 
     referral_code_t                code;
-    ngx_http_referral_out_t       *out;
+    referral_out_t                *out;
     ngx_http_referral_api_mark_t  *mark;
 
     if (board->n == board->limit) {
@@ -362,12 +362,12 @@ ngx_http_referral_api_leader_visit(void *data, referral_str_t name,
         ngx_memzero(&code, sizeof(referral_code_t));
     }
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_uint(out, "rank", mark->rank);
-    ngx_http_referral_json_str(out, "code", name);
-    ngx_http_referral_json_str_or_null(out, "name", code.name);
-    ngx_http_referral_json_int(out, "points", place->points);
-    ngx_http_referral_json_close(out, "}");
+    referral_out_open(out, NULL, "{");
+    referral_out_uint(out, "rank", mark->rank);
+    referral_out_str(out, "code", name);
+    referral_out_str_or_null(out, "name", code.name);
+    referral_out_int(out, "points", place->points);
+    referral_out_close(out, "}");
 
     return 0;
 }

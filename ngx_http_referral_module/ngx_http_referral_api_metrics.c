@@ -15,40 +15,42 @@ typedef struct {
 static int ngx_http_referral_api_metric_visit(void *data,
     referral_str_t event, int64_t start, const referral_tally_t *tally);
 static void ngx_http_referral_api_event_families(
-    ngx_http_referral_out_t *out, ngx_str_t *program, ngx_array_t *tallies);
-static void ngx_http_referral_api_amount_family(ngx_http_referral_out_t *out,
-    ngx_str_t *program, ngx_array_t *sums, ngx_uint_t refunded);
-static void ngx_http_referral_api_reward_family(ngx_http_referral_out_t *out,
+    referral_out_t *out, ngx_str_t *program, ngx_array_t *tallies);
+static void ngx_http_referral_api_amount_family(referral_out_t *out,
+    ngx_str_t *program, const referral_sums_t *sums, ngx_uint_t refunded);
+static void ngx_http_referral_api_reward_family(referral_out_t *out,
     ngx_str_t *program, const referral_score_t *score);
-static void ngx_http_referral_api_sample(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_sample(referral_out_t *out,
     const char *name, ngx_str_t *program, referral_str_t event);
 
 
 void
-ngx_http_referral_api_event_metrics(ngx_http_referral_out_t *out,
+ngx_http_referral_api_event_metrics(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api)
 {
-    ngx_array_t                    *tallies, *sums;
-    referral_rc_t                   rc;
-    referral_score_t                score;
-    referral_snapshot_t            *snap;
-    ngx_http_referral_api_range_t   range;
+    ngx_array_t          *tallies;
+    referral_rc_t         rc;
+    referral_sums_t       sums;
+    referral_range_t      range;
+    referral_score_t      score;
+    referral_snapshot_t  *snap;
 
     snap = ngx_http_referral_read();
     if (snap == NULL) {
         return;
     }
 
-    ngx_memzero(&range, sizeof(ngx_http_referral_api_range_t));
+    ngx_memzero(&range, sizeof(referral_range_t));
 
     range.program = ngx_http_referral_program_id(api->program->index);
     range.code_id = REFERRAL_TALLY_ALL;
 
-    tallies = ngx_array_create(out->pool, 8,
+    tallies = ngx_array_create(api->request->pool, 8,
                                sizeof(ngx_http_referral_api_metric_t));
-    sums = ngx_http_referral_api_sums(out->pool, snap, &range);
 
-    if (tallies != NULL && sums != NULL) {
+    if (tallies != NULL
+        && referral_sums_read(&sums, snap, &range) == REFERRAL_OK)
+    {
         rc = referral_tally_list(snap, range.program, range.code_id, 0, 0, 0,
                                  ngx_http_referral_api_metric_visit, tallies);
 
@@ -61,12 +63,14 @@ ngx_http_referral_api_event_metrics(ngx_http_referral_out_t *out,
             ngx_http_referral_api_event_families(out, &api->program->name,
                                                  tallies);
             ngx_http_referral_api_amount_family(out, &api->program->name,
-                                                sums, 0);
+                                                &sums, 0);
             ngx_http_referral_api_amount_family(out, &api->program->name,
-                                                sums, 1);
+                                                &sums, 1);
             ngx_http_referral_api_reward_family(out, &api->program->name,
                                                 &score);
         }
+
+        referral_sums_free(&sums);
     }
 
     ngx_http_referral_read_end(snap);
@@ -96,7 +100,7 @@ ngx_http_referral_api_metric_visit(void *data, referral_str_t event,
 /* Where events stand goes up and down: a counter cannot tell it. */
 
 static void
-ngx_http_referral_api_event_families(ngx_http_referral_out_t *out,
+ngx_http_referral_api_event_families(referral_out_t *out,
     ngx_str_t *program, ngx_array_t *tallies)
 {
     ngx_uint_t                       i, status;
@@ -130,13 +134,13 @@ ngx_http_referral_api_event_families(ngx_http_referral_out_t *out,
 
 
 static void
-ngx_http_referral_api_amount_family(ngx_http_referral_out_t *out,
-    ngx_str_t *program, ngx_array_t *sums, ngx_uint_t refunded)
+ngx_http_referral_api_amount_family(referral_out_t *out,
+    ngx_str_t *program, const referral_sums_t *sums, ngx_uint_t refunded)
 {
-    ngx_uint_t                    i;
-    ngx_http_referral_api_sum_t  *item;
+    ngx_uint_t                  i;
+    const referral_sum_item_t  *item;
 
-    item = sums->elts;
+    item = sums->items;
 
     ngx_http_referral_api_family(out,
                                  refunded ? "referral_refunded_amount"
@@ -145,7 +149,7 @@ ngx_http_referral_api_amount_family(ngx_http_referral_out_t *out,
                                  refunded ? "Refunds, in minor units."
                                           : "Amounts, in minor units.");
 
-    for (i = 0; i < sums->nelts; i++) {
+    for (i = 0; i < sums->n; i++) {
         ngx_http_referral_api_sample(out,
                                      refunded
                                      ? "referral_refunded_amount_total"
@@ -160,7 +164,7 @@ ngx_http_referral_api_amount_family(ngx_http_referral_out_t *out,
 
 
 static void
-ngx_http_referral_api_reward_family(ngx_http_referral_out_t *out,
+ngx_http_referral_api_reward_family(referral_out_t *out,
     ngx_str_t *program, const referral_score_t *score)
 {
     ngx_uint_t  state;
@@ -181,7 +185,7 @@ ngx_http_referral_api_reward_family(ngx_http_referral_out_t *out,
 /* Names of events need no escapes. */
 
 static void
-ngx_http_referral_api_sample(ngx_http_referral_out_t *out, const char *name,
+ngx_http_referral_api_sample(referral_out_t *out, const char *name,
     ngx_str_t *program, referral_str_t event)
 {
     ngx_http_referral_out_printf(out, "%s", name);

@@ -23,7 +23,7 @@ static ngx_int_t ngx_http_referral_api_refund_applied(
 static ngx_int_t ngx_http_referral_api_refund_refused(
     ngx_http_referral_api_ctx_t *api, referral_rc_t rc);
 static referral_rc_t ngx_http_referral_api_refund_json(
-    ngx_http_referral_out_t *out, ngx_http_referral_api_ctx_t *api,
+    referral_out_t *out, ngx_http_referral_api_ctx_t *api,
     referral_snapshot_t *snap, const ngx_http_referral_api_refund_t *refund,
     ngx_uint_t duplicate);
 
@@ -140,9 +140,9 @@ static ngx_int_t
 ngx_http_referral_api_refund_applied(ngx_http_referral_api_ctx_t *api,
     const referral_result_t *result, void *data)
 {
-    referral_rc_t             rc;
-    referral_snapshot_t      *snap;
-    ngx_http_referral_out_t   out;
+    referral_rc_t         rc;
+    referral_snapshot_t  *snap;
+    referral_out_t        out;
 
     if (result->rc != REFERRAL_OK) {
         return ngx_http_referral_api_refund_refused(api, result->rc);
@@ -201,7 +201,7 @@ ngx_http_referral_api_refund_refused(ngx_http_referral_api_ctx_t *api,
 
 
 static referral_rc_t
-ngx_http_referral_api_refund_json(ngx_http_referral_out_t *out,
+ngx_http_referral_api_refund_json(referral_out_t *out,
     ngx_http_referral_api_ctx_t *api, referral_snapshot_t *snap,
     const ngx_http_referral_api_refund_t *refund, ngx_uint_t duplicate)
 {
@@ -227,31 +227,30 @@ ngx_http_referral_api_refund_json(ngx_http_referral_out_t *out,
 
     known = (rc == REFERRAL_OK);
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_str(out, "order_id", ngx_http_referral_str(api->id));
-    ngx_http_referral_json_str(out, "refund_id", refund->refund_id);
+    referral_out_open(out, NULL, "{");
+    referral_out_str(out, "order_id", ngx_http_referral_str(api->id));
+    referral_out_str(out, "refund_id", refund->refund_id);
 
     if (known && conversion.has_amount) {
-        ngx_http_referral_api_money_json(out, "amount", 1, info.amount);
-        ngx_http_referral_api_currency_json(out, 1, conversion.currency);
+        referral_out_money(out, "amount", 1, info.amount);
+        referral_out_currency(out, 1, conversion.currency);
 
     } else {
-        ngx_http_referral_api_money_json(out, "amount", !info.whole,
-                                         info.amount);
-        ngx_http_referral_api_currency_json(out, refund->currency != 0,
-                                            refund->currency);
+        referral_out_money(out, "amount", !info.whole, info.amount);
+        referral_out_currency(out, refund->currency != 0,
+                              refund->currency);
     }
 
-    ngx_http_referral_json_bool(out, "duplicate", duplicate);
+    referral_out_bool(out, "duplicate", duplicate);
 
     if (known) {
-        ngx_http_referral_api_conversion_json(out, "conversion", api, snap,
-                                              &conversion, 0);
+        referral_out_conversion(out, "conversion", snap, program, &conversion,
+                                0);
     } else {
-        ngx_http_referral_json_null(out, "conversion");
+        referral_out_null(out, "conversion");
     }
 
-    ngx_http_referral_json_close(out, "}");
+    referral_out_close(out, "}");
 
     return REFERRAL_OK;
 }

@@ -11,7 +11,7 @@
 typedef struct {
     ngx_http_referral_api_ctx_t  *api;
     referral_snapshot_t          *snap;
-    ngx_http_referral_out_t       out;
+    referral_out_t                out;
     uint32_t                      program;
     int                           state;    /* -1: any */
     int                           to;
@@ -31,9 +31,6 @@ static int ngx_http_referral_api_reward_to(ngx_http_referral_api_ctx_t *api);
 static ngx_int_t ngx_http_referral_api_rewards(
     ngx_http_referral_api_rewards_t *list);
 static int ngx_http_referral_api_rewards_visit(void *data,
-    const referral_reward_t *reward);
-static void ngx_http_referral_api_reward_members_of(
-    ngx_http_referral_out_t *out, referral_snapshot_t *snap, uint32_t program,
     const referral_reward_t *reward);
 static uint64_t ngx_http_referral_api_reward_id(ngx_str_t *text);
 static referral_rc_t ngx_http_referral_api_reward_lookup(
@@ -178,7 +175,7 @@ ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
 {
     ngx_str_t                    *arg;
     referral_code_t               code;
-    ngx_http_referral_out_t      *out;
+    referral_out_t               *out;
     referral_reward_filter_t      filter;
     ngx_http_referral_api_ctx_t  *api;
 
@@ -209,8 +206,8 @@ ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
 
     ngx_http_referral_out_init(out, api->request->pool);
 
-    ngx_http_referral_json_open(out, NULL, "{");
-    ngx_http_referral_json_open(out, "data", "[");
+    referral_out_open(out, NULL, "{");
+    referral_out_open(out, "data", "[");
 
     if (referral_reward_list(list->snap, list->program, &filter, list->after,
                              ngx_http_referral_api_rewards_visit, list)
@@ -219,7 +216,7 @@ ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
         return ngx_http_referral_api_unreadable(api);
     }
 
-    ngx_http_referral_json_end_list(out, list->more ? list->last : 0);
+    referral_out_end_list(out, list->more ? list->last : 0);
 
     return NGX_OK;
 }
@@ -248,31 +245,12 @@ ngx_http_referral_api_rewards_visit(void *data,
 
     list->n++;
 
-    ngx_http_referral_json_open(&list->out, NULL, "{");
-    ngx_http_referral_api_reward_members_of(&list->out, list->snap,
-                                            list->program, reward);
-    ngx_http_referral_json_close(&list->out, "}");
+    referral_out_open(&list->out, NULL, "{");
+    referral_out_reward_of(&list->out, list->snap,
+                           list->program, reward);
+    referral_out_close(&list->out, "}");
 
     return 0;
-}
-
-
-/* With who gets what is to=referrer. */
-
-static void
-ngx_http_referral_api_reward_members_of(ngx_http_referral_out_t *out,
-    referral_snapshot_t *snap, uint32_t program,
-    const referral_reward_t *reward)
-{
-    referral_code_t  code;
-
-    ngx_http_referral_api_reward_members(out, reward);
-
-    if (referral_code_get(snap, program, reward->code, &code) != REFERRAL_OK) {
-        code.owner.len = 0;
-    }
-
-    ngx_http_referral_json_str_or_null(out, "owner", code.owner);
 }
 
 
@@ -327,11 +305,11 @@ static ngx_int_t
 ngx_http_referral_api_reward_answer(ngx_http_referral_api_ctx_t *api,
     const referral_result_t *result)
 {
-    uint32_t                  program;
-    referral_rc_t             rc;
-    referral_reward_t         reward;
-    referral_snapshot_t      *snap;
-    ngx_http_referral_out_t   out;
+    uint32_t              program;
+    referral_rc_t         rc;
+    referral_reward_t     reward;
+    referral_snapshot_t  *snap;
+    referral_out_t        out;
 
     snap = ngx_http_referral_api_read(api);
     if (snap == NULL) {
@@ -345,14 +323,14 @@ ngx_http_referral_api_reward_answer(ngx_http_referral_api_ctx_t *api,
     rc = ngx_http_referral_api_reward_lookup(api, snap, &reward);
 
     if (rc == REFERRAL_OK) {
-        ngx_http_referral_json_open(&out, NULL, "{");
-        ngx_http_referral_api_reward_members_of(&out, snap, program, &reward);
+        referral_out_open(&out, NULL, "{");
+        referral_out_reward_of(&out, snap, program, &reward);
 
         if (result != NULL) {
-            ngx_http_referral_json_bool(&out, "duplicate", !result->created);
+            referral_out_bool(&out, "duplicate", !result->created);
         }
 
-        ngx_http_referral_json_close(&out, "}");
+        referral_out_close(&out, "}");
 
         if (result == NULL
             && ngx_http_referral_api_etag(api, snap, 0) != NGX_OK)

@@ -14,22 +14,22 @@ typedef struct {
 } ngx_http_referral_api_counter_t;
 
 
-static void ngx_http_referral_api_health_store(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_health_store(referral_out_t *out,
     ngx_http_referral_health_t *health, referral_store_info_t *info);
-static void ngx_http_referral_api_health_queue(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_health_queue(referral_out_t *out,
     ngx_http_referral_health_t *health);
 static ngx_uint_t ngx_http_referral_api_info(referral_store_info_t *info);
 static ngx_uint_t ngx_http_referral_api_counts(
     ngx_http_referral_api_ctx_t *api, referral_counts_t *counts);
-static void ngx_http_referral_api_gauge(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_gauge(referral_out_t *out,
     const char *name, const char *help, uint64_t value);
 static void ngx_http_referral_api_clicks_metrics(
-    ngx_http_referral_out_t *out, ngx_str_t *program,
+    referral_out_t *out, ngx_str_t *program,
     referral_counts_t *counts);
-static void ngx_http_referral_api_stat_metrics(ngx_http_referral_out_t *out);
-static void ngx_http_referral_api_store_metrics(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_stat_metrics(referral_out_t *out);
+static void ngx_http_referral_api_store_metrics(referral_out_t *out,
     referral_store_info_t *info);
-static void ngx_http_referral_api_queue_metrics(ngx_http_referral_out_t *out,
+static void ngx_http_referral_api_queue_metrics(referral_out_t *out,
     ngx_http_referral_health_t *health);
 
 
@@ -56,6 +56,8 @@ static const ngx_http_referral_api_counter_t
       NGX_HTTP_REFERRAL_STAT_REFUSED },
     { "referral_records_recovered", "Records applied for dead workers.",
       NGX_HTTP_REFERRAL_STAT_RECOVERED },
+    { "referral_clicks_purged", "Clicks deleted by the retention.",
+      NGX_HTTP_REFERRAL_STAT_PURGED },
     { "referral_header_events",
       "Events taken from X-Referral-Event of a storefront.",
       NGX_HTTP_REFERRAL_STAT_EVENTS_HEADER },
@@ -71,36 +73,38 @@ static const ngx_http_referral_api_counter_t
 
 /*
  * ok: clicks are counted and changes are taken.  degraded: still so, but the
- * ring of this worker is three quarters full.  down: the store cannot be
- * read or written; links redirect nevertheless.
+ * ring of this worker or the store is three quarters full; or clicks, codes
+ * are not taken any more.  down: the store cannot be read or written; links
+ * redirect nevertheless.
  */
 
 ngx_int_t
 ngx_http_referral_api_health(ngx_http_referral_api_ctx_t *api)
 {
-    ngx_uint_t                   down, degraded;
-    referral_store_info_t        info;
-    ngx_http_referral_out_t      out;
-    ngx_http_referral_health_t   health;
+    ngx_uint_t                  down, degraded;
+    referral_store_info_t       info;
+    referral_out_t              out;
+    ngx_http_referral_health_t  health;
 
     ngx_http_referral_health(&health);
 
     down = !ngx_http_referral_api_info(&info) || !health.open
-           || !health.writing;
-    degraded = health.ring_used > health.ring_size - health.ring_size / 4;
+           || !health.writing || info.level == REFERRAL_LEVEL_FULL;
+    degraded = info.level != REFERRAL_LEVEL_OK
+               || health.ring_used > health.ring_size - health.ring_size / 4;
 
     ngx_http_referral_out_init(&out, api->request->pool);
 
-    ngx_http_referral_json_open(&out, NULL, "{");
-    ngx_http_referral_json_text(&out, "status", down ? "down"
-                                              : degraded ? "degraded" : "ok");
+    referral_out_open(&out, NULL, "{");
+    referral_out_text(&out, "status", down ? "down"
+                                    : degraded ? "degraded" : "ok");
     ngx_http_referral_api_health_store(&out, &health, &info);
     ngx_http_referral_api_health_queue(&out, &health);
-    ngx_http_referral_json_time(&out, "last_commit", health.last_commit);
-    ngx_http_referral_json_str_or_null(&out, "detail",
+    referral_out_time(&out, "last_commit", health.last_commit);
+    referral_out_str_or_null(&out, "detail",
         (referral_str_t) { ngx_strlen(health.text),
                            (const u_char *) health.text });
-    ngx_http_referral_json_close(&out, "}");
+    referral_out_close(&out, "}");
 
     return ngx_http_referral_api_send_json(api,
                                            down ? NGX_HTTP_SERVICE_UNAVAILABLE
@@ -110,34 +114,39 @@ ngx_http_referral_api_health(ngx_http_referral_api_ctx_t *api)
 
 
 static void
-ngx_http_referral_api_health_store(ngx_http_referral_out_t *out,
+ngx_http_referral_api_health_store(referral_out_t *out,
     ngx_http_referral_health_t *health, referral_store_info_t *info)
 {
-    ngx_http_referral_json_open(out, "store", "{");
-    ngx_http_referral_json_bool(out, "open", health->open);
-    ngx_http_referral_json_bool(out, "writing", health->writing);
-    ngx_http_referral_json_text(out, "id", info->id);
-    ngx_http_referral_json_uint(out, "schema", info->schema);
-    ngx_http_referral_json_uint(out, "map_size", info->map_size);
-    ngx_http_referral_json_uint(out, "used", info->used);
-    ngx_http_referral_json_uint(out, "file_size", info->file_size);
-    ngx_http_referral_json_uint(out, "readers", info->readers);
-    ngx_http_referral_json_uint(out, "max_readers", info->max_readers);
-    ngx_http_referral_json_uint(out, "journal", info->journal);
-    ngx_http_referral_json_uint(out, "codes", info->codes);
-    ngx_http_referral_json_close(out, "}");
+    referral_out_open(out, "store", "{");
+    referral_out_bool(out, "open", health->open);
+    referral_out_bool(out, "writing", health->writing);
+    referral_out_text(out, "id", info->id);
+    referral_out_uint(out, "schema", info->schema);
+    referral_out_uint(out, "map_size", info->map_size);
+    referral_out_uint(out, "used", info->used);
+    referral_out_uint(out, "used_percent", info->percent);
+    referral_out_text(out, "level",
+                      referral_level_name(info->level));
+    referral_out_uint(out, "file_size", info->file_size);
+    referral_out_uint(out, "readers", info->readers);
+    referral_out_uint(out, "max_readers", info->max_readers);
+    referral_out_uint(out, "journal", info->journal);
+    referral_out_uint(out, "codes", info->codes);
+    referral_out_uint(out, "clicks_purged",
+        ngx_http_referral_stat(NGX_HTTP_REFERRAL_STAT_PURGED));
+    referral_out_close(out, "}");
 }
 
 
 static void
-ngx_http_referral_api_health_queue(ngx_http_referral_out_t *out,
+ngx_http_referral_api_health_queue(referral_out_t *out,
     ngx_http_referral_health_t *health)
 {
-    ngx_http_referral_json_open(out, "queue", "{");
-    ngx_http_referral_json_uint(out, "records", health->waiting);
-    ngx_http_referral_json_uint(out, "bytes", health->ring_used);
-    ngx_http_referral_json_uint(out, "size", health->ring_size);
-    ngx_http_referral_json_close(out, "}");
+    referral_out_open(out, "queue", "{");
+    referral_out_uint(out, "records", health->waiting);
+    referral_out_uint(out, "bytes", health->ring_used);
+    referral_out_uint(out, "size", health->ring_size);
+    referral_out_close(out, "}");
 }
 
 
@@ -165,11 +174,11 @@ ngx_http_referral_api_info(referral_store_info_t *info)
 ngx_int_t
 ngx_http_referral_api_metrics(ngx_http_referral_api_ctx_t *api)
 {
-    ngx_uint_t                   up;
-    referral_counts_t            counts;
-    referral_store_info_t        info;
-    ngx_http_referral_out_t      out;
-    ngx_http_referral_health_t   health;
+    ngx_uint_t                  up;
+    referral_counts_t           counts;
+    referral_store_info_t       info;
+    referral_out_t              out;
+    ngx_http_referral_health_t  health;
 
     ngx_http_referral_health(&health);
 
@@ -226,7 +235,7 @@ ngx_http_referral_api_counts(ngx_http_referral_api_ctx_t *api,
 
 
 void
-ngx_http_referral_api_family(ngx_http_referral_out_t *out, const char *name,
+ngx_http_referral_api_family(referral_out_t *out, const char *name,
     const char *type, const char *help)
 {
     ngx_http_referral_out_printf(out, "# TYPE %s %s\n# HELP %s %s\n", name,
@@ -235,7 +244,7 @@ ngx_http_referral_api_family(ngx_http_referral_out_t *out, const char *name,
 
 
 static void
-ngx_http_referral_api_gauge(ngx_http_referral_out_t *out, const char *name,
+ngx_http_referral_api_gauge(referral_out_t *out, const char *name,
     const char *help, uint64_t value)
 {
     ngx_http_referral_api_family(out, name, "gauge", help);
@@ -244,7 +253,7 @@ ngx_http_referral_api_gauge(ngx_http_referral_out_t *out, const char *name,
 
 
 void
-ngx_http_referral_api_label(ngx_http_referral_out_t *out, ngx_str_t *program)
+ngx_http_referral_api_label(referral_out_t *out, ngx_str_t *program)
 {
     size_t  i;
 
@@ -254,25 +263,25 @@ ngx_http_referral_api_label(ngx_http_referral_out_t *out, ngx_str_t *program)
         switch (program->data[i]) {
 
         case '\n':
-            ngx_http_referral_out_write(out, "\\n", 2);
+            referral_out_write(out, "\\n", 2);
             break;
 
         case '"':
         case '\\':
-            ngx_http_referral_out_write(out, "\\", 1);
+            referral_out_write(out, "\\", 1);
             /* fall through */
 
         default:
-            ngx_http_referral_out_write(out, &program->data[i], 1);
+            referral_out_write(out, &program->data[i], 1);
         }
     }
 
-    ngx_http_referral_out_write(out, "\"", 1);
+    referral_out_write(out, "\"", 1);
 }
 
 
 static void
-ngx_http_referral_api_clicks_metrics(ngx_http_referral_out_t *out,
+ngx_http_referral_api_clicks_metrics(referral_out_t *out,
     ngx_str_t *program, referral_counts_t *counts)
 {
     unsigned  i;
@@ -297,7 +306,7 @@ ngx_http_referral_api_clicks_metrics(ngx_http_referral_out_t *out,
 
 
 static void
-ngx_http_referral_api_stat_metrics(ngx_http_referral_out_t *out)
+ngx_http_referral_api_stat_metrics(referral_out_t *out)
 {
     uint64_t                                ms;
     const ngx_http_referral_api_counter_t  *c;
@@ -323,7 +332,7 @@ ngx_http_referral_api_stat_metrics(ngx_http_referral_out_t *out)
 
 
 static void
-ngx_http_referral_api_store_metrics(ngx_http_referral_out_t *out,
+ngx_http_referral_api_store_metrics(referral_out_t *out,
     referral_store_info_t *info)
 {
     ngx_http_referral_api_gauge(out, "referral_store_used_bytes",
@@ -334,6 +343,9 @@ ngx_http_referral_api_store_metrics(ngx_http_referral_out_t *out,
     ngx_http_referral_api_gauge(out, "referral_store_map_bytes",
                                 "What the file may grow to.",
                                 info->map_size);
+    ngx_http_referral_api_gauge(out, "referral_store_level",
+                                "How full: 0 ok, 1 warning, 2 clicks are "
+                                "refused, 3 codes too, 4 full.", info->level);
     ngx_http_referral_api_gauge(out, "referral_store_readers",
                                 "Reader slots in use.", info->readers);
     ngx_http_referral_api_gauge(out, "referral_store_readers_max",
@@ -348,7 +360,7 @@ ngx_http_referral_api_store_metrics(ngx_http_referral_out_t *out,
 
 
 static void
-ngx_http_referral_api_queue_metrics(ngx_http_referral_out_t *out,
+ngx_http_referral_api_queue_metrics(referral_out_t *out,
     ngx_http_referral_health_t *health)
 {
     ngx_http_referral_api_gauge(out, "referral_queue_records",

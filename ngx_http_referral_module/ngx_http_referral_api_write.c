@@ -411,7 +411,7 @@ ngx_http_referral_api_code_answer(ngx_http_referral_api_ctx_t *api)
     referral_rc_t                   rc;
     referral_code_t                 code;
     referral_snapshot_t            *snap;
-    ngx_http_referral_out_t         out;
+    referral_out_t                  out;
     ngx_http_referral_api_write_t  *write;
 
     write = api->writes;
@@ -450,7 +450,7 @@ ngx_http_referral_api_code_answer(ngx_http_referral_api_ctx_t *api)
 static ngx_int_t
 ngx_http_referral_api_ended_answer(ngx_http_referral_api_ctx_t *api)
 {
-    ngx_http_referral_out_t  out;
+    referral_out_t  out;
 
     if (api->writes->problem.status) {
         api->problem = api->writes->problem;

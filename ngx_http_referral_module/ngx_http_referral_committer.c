@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 #include "ngx_http_referral_committer.h"
+#include "ngx_http_referral_growth.h"
+#include "ngx_http_referral_purge.h"
 
 
 #define NGX_HTTP_REFERRAL_RETRY      1000   /* ms between tries to open */
@@ -19,6 +21,7 @@
 #define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
 #define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
 #define NGX_HTTP_REFERRAL_GATHER     8      /* steps of some 100 us */
+#define NGX_HTTP_REFERRAL_YIELD      200    /* ms a purge is put off */
 
 
 typedef struct {
@@ -46,6 +49,7 @@ typedef struct {
     uint64_t                        next_apply;     /* ms, monotonic */
     uint64_t                        next_maintain;
     uint64_t                        next_tick;
+    uint64_t                        next_purge;
     referral_result_t               batch[NGX_HTTP_REFERRAL_RESULTS];
 } ngx_http_referral_committer_t;
 
@@ -105,7 +109,7 @@ ngx_http_referral_open(void)
 
     ngx_memzero(&opts, sizeof(opts));
 
-    opts.path = (char *) committer.conf->store->name.data;
+    opts.path = (char *) committer.conf->store.data;
     opts.intake_path = (char *) committer.conf->intake_path.data;
     opts.map_size = committer.conf->map_size;
     opts.intake_size = committer.conf->intake_size;
@@ -345,6 +349,7 @@ ngx_http_referral_idle(referral_intake_t *intake)
     uint64_t  now, keep;
 
     keep = ngx_min(committer.next_maintain, committer.next_tick);
+    keep = ngx_min(keep, committer.next_purge);
 
     while (!committer.stop && !committer.want_flush && !committer.want_apply) {
 
@@ -379,12 +384,43 @@ ngx_http_referral_idle(referral_intake_t *intake)
 }
 
 
+/*
+ * Deletes old clicks, when nobody waits for this thread.  Where somebody
+ * always does, they get their turn now and then nevertheless.
+ */
+
+static void
+ngx_http_referral_purge_turn(void)
+{
+    unsigned  waits;
+    uint64_t  now;
+
+    now = ngx_http_referral_now();
+
+    if (now < committer.next_purge) {
+        return;
+    }
+
+    pthread_mutex_lock(&committer.mutex);
+    waits = committer.want_flush || committer.want_apply;
+    pthread_mutex_unlock(&committer.mutex);
+
+    if (waits && now - committer.next_purge < NGX_HTTP_REFERRAL_YIELD) {
+        return;
+    }
+
+    committer.next_purge = ngx_http_referral_purge(committer.conf,
+                                                   committer.store,
+                                                   committer.programs);
+}
+
+
 /* A turn of the committer.  Returns 0 when it has to end. */
 
 static unsigned
 ngx_http_referral_turn(referral_intake_t *intake)
 {
-    unsigned  stop, flush, apply;
+    unsigned  stop, flush, apply, more;
     uint64_t  now;
 
     pthread_mutex_lock(&committer.mutex);
@@ -403,6 +439,8 @@ ngx_http_referral_turn(referral_intake_t *intake)
         ngx_http_referral_flush(intake);
     }
 
+    ngx_http_referral_growth(committer.store);
+
     now = ngx_http_referral_now();
 
     if (!stop && now >= committer.next_maintain) {
@@ -415,23 +453,28 @@ ngx_http_referral_turn(referral_intake_t *intake)
         ngx_http_referral_tick();
     }
 
+    more = 0;
+
     if (stop || apply
         || (now >= committer.next_apply && ngx_http_referral_unapplied(intake)))
     {
         /* between two batches those who wait for the log are served */
 
-        if (ngx_http_referral_apply(intake, stop)) {
-            pthread_mutex_lock(&committer.mutex);
-            committer.want_apply = 1;
-            pthread_mutex_unlock(&committer.mutex);
-            return 1;
-        }
+        more = ngx_http_referral_apply(intake, stop);
+
+        pthread_mutex_lock(&committer.mutex);
+        committer.want_apply |= more;
+        pthread_mutex_unlock(&committer.mutex);
 
         committer.next_apply = ngx_http_referral_now()
                                + committer.conf->interval;
     }
 
-    return !stop;
+    if (!stop) {
+        ngx_http_referral_purge_turn();
+    }
+
+    return more || !stop;
 }
 
 
@@ -551,6 +594,7 @@ ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
     committer.programs = programs;
     committer.next_maintain = ngx_http_referral_now()
                               + NGX_HTTP_REFERRAL_MAINTAIN;
+    committer.next_purge = committer.next_maintain;
 
     pthread_mutex_init(&committer.mutex, NULL);
     pthread_condattr_init(&attr);

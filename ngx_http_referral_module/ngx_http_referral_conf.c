@@ -5,7 +5,7 @@
 #include "ngx_http_referral_module.h"
 
 
-#define NGX_HTTP_REFERRAL_MAP_MIN        ((off_t) 1024 * 1024)
+#define NGX_HTTP_REFERRAL_MAP_MIN        ((off_t) 16 * 1024 * 1024)
 #define NGX_HTTP_REFERRAL_INTAKE_MIN     ((off_t) 1024 * 1024)
 #define NGX_HTTP_REFERRAL_INTAKE_MAX     ((off_t) 1024 * 1024 * 1024)
 #define NGX_HTTP_REFERRAL_INTERVAL_MAX   60000
@@ -30,10 +30,9 @@ ngx_http_referral_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t   *value;
     ngx_uint_t   i;
-    ngx_path_t  *path;
     const char  *why;
 
-    if (rmcf->store != NULL) {
+    if (rmcf->store.len != 0) {
         return "is duplicate";
     }
 
@@ -41,19 +40,6 @@ ngx_http_referral_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (value[1].len == 0 || value[1].data[0] != '/') {
         return "needs an absolute path";
-    }
-
-    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
-    if (path == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    path->name = value[1];
-    path->conf_file = cf->conf_file->file.name.data;
-    path->line = cf->conf_file->line;
-
-    while (path->name.len > 1 && path->name.data[path->name.len - 1] == '/') {
-        path->name.data[--path->name.len] = '\0';
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
@@ -66,13 +52,8 @@ ngx_http_referral_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    rmcf->store = path;
-
-    if (ngx_add_path(cf, &rmcf->store) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return (ngx_http_referral_directory_set(cf, rmcf, &value[1]) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -92,7 +73,9 @@ ngx_http_referral_store_size(size_t *size, ngx_str_t *s, off_t min, off_t max)
     }
 
     if (n < min) {
-        return "less than 1m in";
+        return (min == NGX_HTTP_REFERRAL_MAP_MIN)
+               ? "less than 16m, which is what a store needs at least, in"
+               : "less than 1m in";
     }
 
     if (n > max) {

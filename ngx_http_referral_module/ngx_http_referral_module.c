@@ -23,6 +23,7 @@ static ngx_int_t ngx_http_referral_complete(ngx_conf_t *cf,
 static ngx_int_t ngx_http_referral_add_zone(ngx_conf_t *cf,
     ngx_http_referral_main_conf_t *rmcf);
 static ngx_int_t ngx_http_referral_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_referral_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_referral_init_process(ngx_cycle_t *cycle);
 static void ngx_http_referral_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_referral_ctx_cleanup(void *data);
@@ -104,7 +105,7 @@ ngx_module_t  ngx_http_referral_module = {
     ngx_http_referral_commands,            /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_referral_init_module,         /* init module */
     ngx_http_referral_init_process,        /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -197,7 +198,10 @@ ngx_http_referral_create_main_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     rmcf->store = NULL;
+     *     rmcf->store = { 0, NULL };
+     *     rmcf->store_real = { 0, NULL };
+     *     rmcf->store_place = { NULL, 0 };
+     *     rmcf->root = NULL;
      *     rmcf->intake_path = { 0, NULL };
      *     rmcf->key_file = { 0, NULL };
      *     rmcf->keys = NULL;
@@ -290,11 +294,11 @@ ngx_http_referral_complete(ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf)
     ngx_http_referral_program_t   **programs;
     ngx_http_referral_reference_t  *ref;
 
-    if (!rmcf->used || (rmcf->store != NULL && rmcf->keys != NULL)) {
+    if (!rmcf->used || (rmcf->store.len != 0 && rmcf->keys != NULL)) {
         return NGX_OK;
     }
 
-    missing = (rmcf->store == NULL) ? "referral_store" : "referral_key_file";
+    missing = (rmcf->store.len == 0) ? "referral_store" : "referral_key_file";
 
     programs = rmcf->programs.elts;
     file = programs[0]->file;
@@ -319,7 +323,7 @@ ngx_http_referral_add_zone(ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf)
 {
     ngx_str_t  name = ngx_string("ngx_http_referral");
 
-    if (rmcf->store == NULL) {
+    if (rmcf->store.len == 0) {
         return NGX_OK;
     }
 
@@ -359,6 +363,14 @@ ngx_http_referral_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_http_referral_loc_conf_t *prev = parent;
     ngx_http_referral_loc_conf_t *conf = child;
+
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_referral_module);
+
+    if (ngx_http_referral_directory_hidden(cf, rmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     /* http{} itself is never merged, so its strip is not set */
 
@@ -414,6 +426,24 @@ ngx_http_referral_init(ngx_conf_t *cf)
     }
 
     return ngx_http_referral_filter_init(cf);
+}
+
+
+/* What fails here would end a master that is told to reload: nothing does. */
+
+static ngx_int_t
+ngx_http_referral_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_referral_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_referral_module);
+
+    if (rmcf != NULL && rmcf->store.len != 0) {
+        ngx_http_referral_directory(cycle, rmcf);
+    }
+
+    return NGX_OK;
 }
 
 

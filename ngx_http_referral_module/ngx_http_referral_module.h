@@ -6,9 +6,11 @@
  *
  *   ngx_http_referral_module.c    directives, merging, phases, life cycle
  *   ngx_http_referral_conf.c      referral_store, referral_key_file, referral
+ *   ngx_http_referral_directory.c where the store may be, and whose it is
  *   ngx_http_referral_program.c   the referral_program block
  *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c, _events.c,
- *                                 _rewards.c, _params.c   its directives
+ *                                 _rewards.c, _retention.c, _params.c   its
+ *                                 directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
  *   ngx_http_referral_hit.c       its code, class, touch and record
  *   ngx_http_referral_target.c    where it leads
@@ -20,6 +22,7 @@
  *   ngx_http_referral_vars.c      $referral_*
  *   ngx_http_referral_worker.c    those who wait for the disk; the timers
  *   ngx_http_referral_committer.c the thread
+ *   ngx_http_referral_purge.c     what it does about old clicks
  *   ngx_http_referral_news.c      the mailbox between the two
  *   ngx_http_referral_shared.c    salts, ids and statistics of all workers
  */
@@ -68,6 +71,14 @@ typedef struct {
 } ngx_http_referral_cookie_conf_t;
 
 
+/* Where something stands in the configuration. */
+
+typedef struct {
+    u_char                      *file;
+    ngx_uint_t                   line;
+} ngx_http_referral_place_t;
+
+
 typedef struct {
     ngx_str_t                    name;
     ngx_uint_t                   index;         /* among the programs */
@@ -86,6 +97,8 @@ typedef struct {
     ngx_uint_t                   attribution;   /* referral_model_t */
     time_t                       window;        /* seconds */
     time_t                       unique;        /* seconds, 0: off */
+    time_t                       retention;     /* of clicks; seconds, 0: off */
+    ngx_http_referral_place_t    retained;      /* by; file NULL: by default */
     ngx_http_referral_cookie_conf_t  cookie;
     ngx_uint_t                   prefetch;
     ngx_flag_t                   gpc_ignore;
@@ -94,14 +107,6 @@ typedef struct {
     ngx_array_t                  rewards;       /* ngx_http_referral_place_t,
                                                    of the rules' rewards */
 } ngx_http_referral_program_t;
-
-
-/* Where something stands in the configuration. */
-
-typedef struct {
-    u_char                      *file;
-    ngx_uint_t                   line;
-} ngx_http_referral_place_t;
 
 
 /* A parameter "name=value": what takes the value, or says what is wrong. */
@@ -113,7 +118,10 @@ typedef struct {
 
 
 typedef struct {
-    ngx_path_t                  *store;         /* NULL: no referral_store */
+    ngx_str_t                    store;         /* directory; empty: none */
+    ngx_str_t                    store_real;    /* without symbolic links */
+    ngx_http_referral_place_t    store_place;
+    u_char                      *root;          /* last one compared with it */
     size_t                       map_size;
     size_t                       intake_size;
     ngx_str_t                    intake_path;
@@ -224,6 +232,24 @@ char *ngx_http_referral_file_wrong(ngx_conf_t *cf, ngx_str_t *name,
     unsigned line, const char *why);
 
 
+/* ngx_http_referral_directory.c */
+
+/* Takes the path, without slashes at its end; logs what is wrong with it. */
+ngx_int_t ngx_http_referral_directory_set(ngx_conf_t *cf,
+    ngx_http_referral_main_conf_t *rmcf, ngx_str_t *path);
+
+/*
+ * Whether nginx could send the files of the store from the location that is
+ * merged now; logs it.
+ */
+ngx_int_t ngx_http_referral_directory_hidden(ngx_conf_t *cf,
+    ngx_http_referral_main_conf_t *rmcf);
+
+/* Makes it the workers', but for "nginx -t"; logs what is wrong. */
+void ngx_http_referral_directory(ngx_cycle_t *cycle,
+    ngx_http_referral_main_conf_t *rmcf);
+
+
 /* ngx_http_referral_program.c */
 
 char *ngx_http_referral_program_block(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -286,6 +312,13 @@ ngx_int_t ngx_http_referral_rules_end(ngx_conf_t *cf,
 char *ngx_http_referral_reward(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_referral_rewards_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+
+/* ngx_http_referral_program_retention.c */
+
+char *ngx_http_referral_retention(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_referral_retention_end(ngx_conf_t *cf,
     ngx_http_referral_program_t *program);
 
 /* ngx_http_referral_program_params.c: for directives that name a rule */

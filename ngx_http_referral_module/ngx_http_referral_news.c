@@ -111,7 +111,10 @@ ngx_http_referral_report(const referral_error_t *err,
 }
 
 
-/* This kind of work succeeds: an error it had before is over. */
+/*
+ * This kind of work succeeds: an error it had before is over.  Warnings stay,
+ * but the one of the store's growth, which ends when there is room again.
+ */
 
 void
 ngx_http_referral_recovered(ngx_http_referral_work_e work)
@@ -120,8 +123,8 @@ ngx_http_referral_recovered(ngx_http_referral_work_e work)
 
     pthread_mutex_lock(&box.mutex);
 
-    over = (box.news.error.text[0] != '\0' && !box.news.warning
-            && box.failing == work);
+    over = (box.news.error.text[0] != '\0' && box.failing == work
+            && (!box.news.warning || work == NGX_HTTP_REFERRAL_GROWTH));
 
     if (over) {
         box.news.error.text[0] = '\0';

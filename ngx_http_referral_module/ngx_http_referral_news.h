@@ -17,7 +17,9 @@ typedef enum {
     NGX_HTTP_REFERRAL_APPLY = 0,            /* opening is for that, too */
     NGX_HTTP_REFERRAL_FLUSH,
     NGX_HTTP_REFERRAL_KEEP,                 /* house */
-    NGX_HTTP_REFERRAL_HOLDS                 /* that have passed */
+    NGX_HTTP_REFERRAL_HOLDS,                /* that have passed */
+    NGX_HTTP_REFERRAL_OLD,                  /* clicks */
+    NGX_HTTP_REFERRAL_GROWTH                /* of the store: warnings only */
 } ngx_http_referral_work_e;
 
 typedef struct {
@@ -43,7 +45,7 @@ int64_t ngx_http_referral_wall(void);
 
 
 /* For the committer: progress to be looked at, an error or a warning, the end
- * of an error, a failure for those who wait, results for them. */
+ * of an error or of growth, a failure for those who wait, results for them. */
 
 void ngx_http_referral_notify(void);
 void ngx_http_referral_report(const referral_error_t *err,

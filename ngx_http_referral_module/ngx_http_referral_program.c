@@ -202,6 +202,13 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
       0,
       NULL },
 
+    { ngx_string("retention"),
+      NGX_CONF_TAKE12,
+      ngx_http_referral_retention,
+      0,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -317,6 +324,7 @@ ngx_http_referral_program_create(ngx_conf_t *cf,
     program->attribution = NGX_CONF_UNSET_UINT;
     program->window = NGX_CONF_UNSET;
     program->unique = NGX_CONF_UNSET;
+    program->retention = NGX_CONF_UNSET;
     program->prefetch = NGX_CONF_UNSET_UINT;
     program->gpc_ignore = NGX_CONF_UNSET;
     program->agents = NGX_CONF_UNSET_PTR;
@@ -421,6 +429,8 @@ ngx_http_referral_program_end(ngx_conf_t *cf,
     ngx_conf_init_uint_value(program->prefetch,
                              NGX_HTTP_REFERRAL_PREFETCH_REFUSE);
     ngx_conf_init_value(program->gpc_ignore, 0);
+
+    ngx_http_referral_retention_end(cf, program);
 
     if (ngx_http_referral_pass_end(cf, program) != NGX_OK
         || ngx_http_referral_landing_end(cf, program) != NGX_OK

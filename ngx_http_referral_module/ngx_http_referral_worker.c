@@ -61,6 +61,16 @@ ngx_http_referral_say(const char *why, ngx_uint_t level)
 }
 
 
+/* Then the committer has nothing to do about what is not taken. */
+
+static ngx_uint_t
+ngx_http_referral_nearly_full(void)
+{
+    return referral_store_level(ngx_http_referral_committer_store())
+           >= REFERRAL_LEVEL_CLICKS;
+}
+
+
 static void
 ngx_http_referral_lost(referral_rc_t rc)
 {
@@ -86,8 +96,9 @@ ngx_http_referral_lost(referral_rc_t rc)
         return;
     }
 
-    why = (rc == REFERRAL_FULL) ? "the intake is full"
-                                : "the store is not open";
+    why = (rc != REFERRAL_FULL) ? "the store is not open"
+          : ngx_http_referral_nearly_full() ? "the store is nearly full"
+          : "the intake is full";
     ngx_http_referral_say(why, NGX_LOG_ERR);
 }
 
@@ -147,7 +158,7 @@ ngx_http_referral_take(referral_record_t *record,
             ngx_http_referral_lost(rc);
         }
 
-        if (rc == REFERRAL_FULL) {
+        if (rc == REFERRAL_FULL && !ngx_http_referral_nearly_full()) {
             ngx_http_referral_committer_wake(NGX_HTTP_REFERRAL_APPLIED);
         }
 
@@ -178,6 +189,7 @@ ngx_http_referral_take(referral_record_t *record,
 referral_snapshot_t *
 ngx_http_referral_read(void)
 {
+    referral_rc_t      rc;
     referral_error_t   err;
     referral_store_t  *store;
 
@@ -187,18 +199,24 @@ ngx_http_referral_read(void)
         return NULL;
     }
 
-    if (worker.snapshot == NULL
-        && referral_snapshot_create(store, &worker.snapshot, &err)
-           != REFERRAL_OK)
-    {
-        return NULL;
+    rc = REFERRAL_OK;
+
+    if (worker.snapshot == NULL) {
+        rc = referral_snapshot_create(store, &worker.snapshot, &err);
     }
 
-    if (referral_snapshot_begin(worker.snapshot) != REFERRAL_OK) {
-        return NULL;
+    if (rc == REFERRAL_OK) {
+        rc = referral_snapshot_begin(worker.snapshot);
     }
 
-    return worker.snapshot;
+    if (rc == REFERRAL_BUSY) {
+
+        /* others have a larger map, which the committer takes over */
+
+        ngx_http_referral_committer_wake(NGX_HTTP_REFERRAL_APPLIED);
+    }
+
+    return (rc == REFERRAL_OK) ? worker.snapshot : NULL;
 }
 
 

@@ -144,6 +144,7 @@ typedef enum {
     NGX_HTTP_REFERRAL_STAT_RECORDS,
     NGX_HTTP_REFERRAL_STAT_REFUSED,         /* records the store passed over */
     NGX_HTTP_REFERRAL_STAT_RECOVERED,       /* applied for dead workers */
+    NGX_HTTP_REFERRAL_STAT_PURGED,          /* clicks deleted */
     NGX_HTTP_REFERRAL_STAT_EVENTS_HEADER,   /* taken from X-Referral-Event */
     NGX_HTTP_REFERRAL_STAT_EVENTS_REFUSED,  /* not taken, or not kept */
     NGX_HTTP_REFERRAL_STAT_EVENTS_LOST,     /* the intake could not take it */

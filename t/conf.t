@@ -104,7 +104,7 @@ wrong(qr/is duplicate/, 'two stores',
     store => 'referral_store %%STORE%%; referral_store %%STORE%%/b;');
 wrong(qr/$_->[1]/, "referral_store $_->[0]",
     store => "referral_store %%STORE%% $_->[0];") for
-    ['map_size=x', 'invalid size'], ['map_size=1k', 'less than 1m'],
+    ['map_size=x', 'invalid size'], ['map_size=15m', 'less than 16m'],
     ['intake=1023k', 'less than 1m'], ['intake=2g', 'more than is possible'],
     ['commit=fast', 'neither "relaxed" nor "durable"'],
     ['interval=0', 'between 1ms and 60s'], ['interval=2m', 'between'],
@@ -112,6 +112,51 @@ wrong(qr/$_->[1]/, "referral_store $_->[0]",
     ['intake_path=/nowhere', 'no such directory'],
     ['commit=relaxed commit=durable', 'duplicate parameter'],
     ['intake=1m intake=2m', 'duplicate parameter'], ['sync=1', 'invalid'];
+
+# Where the store must not be: its files could be fetched.
+
+mkdir "$files/$_" for qw(www www/deep other);
+symlink "$files/www", "$files/link";
+symlink "$files/loop", "$files/loop";
+symlink "$files/none", "$files/dangling";
+file('plain', '', 0644);
+
+wrong(qr/the store "\Q$files\E\/www\/store" is below "\Q$files\E\/www\/?"/,
+    "a store below $_->[0]", store => "referral_store $files/www/store;",
+    @$_[1 .. $#$_]) for
+    ['root of a server', server => "referral friends; root $files/www;"],
+    ['root of a location', location => "root $files/www/;"],
+    ['a nested one', location => "location /x/y/ { root $files/www; }"],
+    ['a regex one', server => "location ~ ^/z { root $files/www; }"],
+    ['a named one', server => "location \@z { root $files/www; }"],
+    ['root in an if', location => "if (\$arg_a) { root $files/www; }"],
+    ['an alias', location => "alias $files/www/;"],
+    ['another server', http => "server { listen 127.0.0.1:%%PORT2%%;"
+        . " root $files/www; }"];
+wrong(qr/is below "\Q$files\E\/link"/, 'the root is a link to it',
+    store => "referral_store $files/www/store;",
+    location => "root $files/link;");
+wrong(qr/is below "\Q$files\E\/www"/, 'the store is named by a link',
+    store => "referral_store $files/link/deep/;",
+    location => "root $files/www;");
+wrong(qr/is below "\/"/, 'the root is all', location => 'root /;');
+wrong(qr/is below/, 'the root is the store',
+    store => "referral_store $files/www;", location => "root $files/www;");
+right('a root beside the store', store => "referral_store $files/www-store;",
+    location => "root $files/www;");
+right('a root below the store', store => "referral_store $files/www;",
+    location => "root $files/www/deep;");
+right('a root with variables', store => "referral_store $files/www/store;",
+    location => "root $files/\$host;");
+
+wrong($_->[1], "a store that is $_->[0]",
+    store => "referral_store $files/$_->[0];") for
+    ['plain', qr/"\S+plain" is not a directory/],
+    ['plain/store', qr/cannot be made, the directory above it is not there/],
+    ['none/store', qr/cannot be made, the directory above it is not there/],
+    ['loop', qr/is a loop of symbolic links/],
+    ['loop/store', qr/is a loop of symbolic links/],
+    ['dangling', qr/is a symbolic link that leads nowhere/];
 
 # referral_key_file
 
@@ -208,7 +253,9 @@ right($_, block($_)) for
     'cookie ref domain=shop.example path=/a samesite=strict secure=on;',
     'cookie ref samesite=lax secure=off;', 'cookie r secure=auto;',
     'prefetch redirect;', 'prefetch refuse;', 'gpc ignore;', 'gpc honor;',
-    'bots off;', "bots $files/bots;";
+    'bots off;', "bots $files/bots;",
+    'retention clicks=90d;', 'retention clicks=off journal=off;',
+    'retention journal=off;', 'retention clicks=10y;';
 
 wrong($_->[1], $_->[0], block($_->[0])) for
     ['link "^/r/(.*)$";', qr/there is no group "\(\?<code>/],
@@ -267,8 +314,37 @@ wrong($_->[1], $_->[0], block($_->[0])) for
     ['prefetch x;', qr/invalid value/], ['gpc x;', qr/invalid value/],
     ['bots /none;', qr/No such file/],
     ["bots $files/bots.bad;", qr/line 3 of/], ['bots off; bots off;', qr/dup/],
-    ['retention x;', qr/unknown directive "retention"/],
+    ['retention;', qr/number of arguments/],
+    ['retention clicks=x;', qr/"clicks=x" of retention must be "clicks=off" or/],
+    ['retention clicks=0;', qr/a time between 1s and 10y/],
+    ['retention clicks=11y;', qr/a time between 1s and 10y/],
+    ['retention clicks=;', qr/a time between 1s and 10y/],
+    ['retention 90d;', qr/parameter "90d" of retention is unknown/],
+    ['retention click=90d;', qr/"click=90d" of retention is unknown/],
+    ['retention journal=2y;',
+        qr/"journal=2y" of retention must be "journal=off": orders, /],
+    ['retention clicks=90d journal=;', qr/must be "journal=off"/],
+    ['retention clicks=90d clicks=off;', qr/"clicks=off" of retention is dup/],
+    ['retention journal=off journal=off;', qr/is duplicate/],
+    ['retention clicks=90d; retention clicks=90d;', qr/is duplicate/],
     ['link "^/q/(?<code>\w+)$" {}', qr/unexpected "\{"/];
+
+# Clicks that are gone before the window is over.
+
+for (['window 400d;', ''], ['window 30d; retention clicks=30d;', ''],
+    ['window 30d; retention clicks=off;', ''],
+    ["window 30d;\nretention clicks=29d;", 1],
+    ["retention clicks=30d;\nwindow 31d;", 1])
+{
+    my ($line, $warned) = @$_;
+    my ($code, $out) = nginx_t(conf(block($line)));
+    my @warn = $out =~ /^(.*\[warn\].*)$/mg;
+
+    is($code, 0, "right: $line");
+    is(scalar @warn, $warned || 0, 'warned, or not');
+    like($warn[0], qr/ are kept for less than its window: .* in \S+:\d+$/,
+        'in a sentence') if @warn;
+}
 
 wrong(qr/has no "link"/, 'a program without a link',
     program => 'referral_program friends { landing https://a.b/; }');

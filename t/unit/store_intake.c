@@ -654,6 +654,12 @@ scene_full(test_store_t *ts, void *data)
     rc = REFERRAL_OK;
 
     while (rc == REFERRAL_OK && applied < 100000) {
+
+        /* clicks that were taken before it was known how full the map is */
+
+        atomic_store(&ts->store->level, REFERRAL_LEVEL_OK);
+        atomic_store(&ts->store->room, UINT64_MAX);
+
         put_clicks(ts, intake, program, 1000);
         rc = referral_intake_apply(intake, 1, NULL, 0, &batch, &ts->err);
         applied += (rc == REFERRAL_OK) ? batch.records : 0;

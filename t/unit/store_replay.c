@@ -339,7 +339,7 @@ scene(test_store_t *ts, void *data)
 
     found->clean = (unsigned) test_verify(ts);
 
-    for (db = STORE_RULE; db < STORE_DBS; db++) {
+    for (db = STORE_RULE; db <= STORE_LDR; db++) {
         found->rows[db] = rows(ts, db);
 
         for (n = 0; n < found->rows[db] && n < 12; n++) {
@@ -377,7 +377,7 @@ main(void)
     tap_ok(test_child(scene, &ts, NULL) == 0, "the scene ran");
     tap_ok(found->clean == 0, "verify finds nothing");
 
-    for (db = STORE_RULE; db < STORE_DBS; db++) {
+    for (db = STORE_RULE; db <= STORE_LDR; db++) {
 
         /* all holds have passed, but that is one of the rows */
 

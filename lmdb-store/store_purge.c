@@ -1,0 +1,264 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Clicks leave the journal when they are old; what they counted stays, and
+ * the base knows how much of it was theirs.
+ *
+ * The journal is in the order in which records were applied, which is nearly
+ * that of their times: several workers apply what they took, a ring of a dead
+ * one may be found later, and clocks jump.  So the purge looks a little
+ * beyond the first click that is too young.
+ */
+
+#include <stdlib.h>
+
+#include "referral_tools.h"
+#include "store_internal.h"
+
+
+#define STORE_PURGE_ROWS   500      /* deleted in a step */
+#define STORE_PURGE_LOOK   10000    /* looked at in a step */
+#define STORE_PURGE_YOUNG  1000     /* clicks that are too young, in a row */
+
+
+typedef struct {
+    uint32_t                program;
+    int64_t                 before;
+    unsigned                looked;
+    unsigned                young;
+    unsigned                kept;
+    unsigned                blocked;        /* a young one was met */
+    unsigned                n;
+    uint64_t                from;           /* all before it is done with */
+    uint64_t                rows[STORE_PURGE_ROWS];
+} store_purge_t;
+
+
+static void
+store_purge_key(unsigned char *key, uint32_t program)
+{
+    key[0] = 'G';
+    store_be32(key + 1, program);
+}
+
+
+static int
+store_purge_click(const MDB_val *value, uint32_t program,
+    store_click_row_t *row)
+{
+    if (value->mv_size != sizeof(store_click_row_t)
+        || *(unsigned char *) value->mv_data != REFERRAL_RECORD_CLICK)
+    {
+        return 0;
+    }
+
+    memcpy(row, value->mv_data, sizeof(store_click_row_t));
+
+    return row->program == program && row->class < REFERRAL_CLASSES;
+}
+
+
+static int
+store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
+{
+    uint64_t            seq;
+    store_purge_t      *p;
+    store_click_row_t   row;
+
+    p = data;
+    seq = store_get_be64(key->mv_data);
+
+    if (store_purge_click(value, p->program, &row)) {
+
+        if (row.kept) {
+            p->kept++;
+
+        } else if (row.time >= p->before) {
+            p->young++;
+            p->blocked = 1;
+
+        } else {
+            p->young = 0;
+            p->rows[p->n++] = seq;
+        }
+    }
+
+    if (!p->blocked) {
+        p->from = seq + 1;
+    }
+
+    return ++p->looked == STORE_PURGE_LOOK || p->n == STORE_PURGE_ROWS
+           || p->young == STORE_PURGE_YOUNG;
+}
+
+
+/* What there is to do, as a snapshot shows it. */
+
+static referral_rc_t
+store_purge_find(referral_store_t *store, store_purge_t *p, uint64_t *start,
+    referral_error_t *err)
+{
+    MDB_val        v;
+    store_txn_t    t;
+    unsigned char  name[5], key[8];
+
+    p->from = 1;
+    *start = 1;
+
+    if (store_begin(&t, store, MDB_RDONLY) == 0) {
+        store_purge_key(name, p->program);
+
+        if (store_get(&t, STORE_META, name, sizeof(name), &v)
+            && v.mv_size == sizeof(p->from))
+        {
+            memcpy(&p->from, v.mv_data, sizeof(p->from));
+        }
+
+        *start = p->from;
+        store_be64(key, p->from);
+        store_walk(&t, STORE_JRNL, key, sizeof(key), 0, store_purge_look, p);
+        store_abort(&t);
+    }
+
+    return store_failed(&t, err);
+}
+
+
+static void
+store_purge_fold(store_txn_t *t, const store_click_row_t *row)
+{
+    size_t         *size;
+    store_base_t   *base;
+    unsigned char   key[8];
+
+    store_base_key(key, row->program, store_day(row->time));
+
+    base = store_cell(t, STORE_BAS, key, sizeof(key), sizeof(store_base_t), 0,
+                      &size);
+
+    if (base != NULL) {
+        *size = sizeof(store_base_t);
+        store_base_click(base, row);
+    }
+}
+
+
+/* The row may be gone since, by another worker, or be wanted now. */
+
+static unsigned
+store_purge_row(store_txn_t *t, uint32_t program, uint64_t seq)
+{
+    MDB_val            v;
+    uint64_t           place;
+    unsigned char      key[8];
+    store_click_row_t  row;
+
+    store_be64(key, seq);
+
+    if (!store_get(t, STORE_JRNL, key, sizeof(key), &v)
+        || !store_purge_click(&v, program, &row)
+        || row.kept)
+    {
+        return 0;
+    }
+
+    store_purge_fold(t, &row);
+
+    if (store_get(t, STORE_CLK, row.click_id, sizeof(row.click_id), &v)
+        && v.mv_size == sizeof(place)
+        && memcmp(v.mv_data, &seq, sizeof(place)) == 0)
+    {
+        store_delete(t, STORE_CLK, row.click_id, sizeof(row.click_id));
+    }
+
+    store_delete(t, STORE_JRNL, key, sizeof(key));
+
+    return 1;
+}
+
+
+static referral_rc_t
+store_purge_rows(referral_store_t *store, store_cells_t *cells,
+    const store_purge_t *p, unsigned *purged, referral_error_t *err)
+{
+    size_t        *size;
+    unsigned       i;
+    uint64_t      *from;
+    store_txn_t    t;
+    unsigned char  name[5];
+
+    *purged = 0;
+
+    if (store_begin(&t, store, 0) != 0) {
+        return store_failed(&t, err);
+    }
+
+    t.cells = cells;
+
+    for (i = 0; i < p->n; i++) {
+        *purged += store_purge_row(&t, p->program, p->rows[i]);
+    }
+
+    store_purge_key(name, p->program);
+    from = store_cell(&t, STORE_META, name, sizeof(name), sizeof(uint64_t), 0,
+                      &size);
+
+    if (from != NULL && *from < p->from) {
+        *from = p->from;
+        *size = sizeof(uint64_t);
+    }
+
+    store_cells_write(&t);
+
+    if (store_commit(&t) != 0) {
+        *purged = 0;
+    }
+
+    return store_failed(&t, err);
+}
+
+
+referral_rc_t
+referral_store_purge(referral_store_t *store, uint32_t program,
+    int64_t before, referral_purge_t *step, referral_error_t *err)
+{
+    uint64_t        start;
+    referral_rc_t   rc;
+    store_cells_t  *cells;
+    store_purge_t   p;
+
+    memset(step, 0, sizeof(referral_purge_t));
+    memset(&p, 0, sizeof(store_purge_t));
+    p.program = program;
+    p.before = before;
+
+    rc = store_may_write(store, err);
+
+    if (rc == REFERRAL_OK) {
+        rc = store_purge_find(store, &p, &start, err);
+    }
+
+    /* looking again costs less than a commit */
+
+    if (rc != REFERRAL_OK
+        || (p.n == 0 && p.from - start < STORE_PURGE_LOOK / 2))
+    {
+        return rc;
+    }
+
+    cells = store_cells_create();
+
+    if (cells == NULL) {
+        store_error(err, REFERRAL_FULL, 0, "malloc() failed");
+        return REFERRAL_FULL;
+    }
+
+    rc = store_purge_rows(store, cells, &p, &step->purged, err);
+    store_cells_destroy(cells);
+
+    step->kept = p.kept;
+    step->more = rc == REFERRAL_OK && (p.n == STORE_PURGE_ROWS
+                                       || p.looked == STORE_PURGE_LOOK);
+
+    return rc;
+}
