@@ -1,9 +1,13 @@
-# A store that version 0.1.0 made before there were events (schema 1): it is
-# opened, loses nothing, and takes events; tools leave it alone until then.
+# Stores of earlier schemas are opened, lose nothing, and go on; tools leave
+# them alone until then.
 #
 # t/vectors/store-schema1.mdb.gz is data.mdb after: PUT ANNA42 (owner u1, name
 # Anna), PUT and DELETE BOB, 40 clicks on ANNA42 in November 2026, of which
 # 10 by curl and 20 with channel "wa".
+#
+# t/vectors/store-schema2.mdb.gz is what t/unit/store_drive_cli of that time
+# made of 2,000 random operations of t/model.t, seed 4: programs, rules, codes,
+# clicks with and without points, events by click id, rewards, refunds.
 
 use strict;
 use warnings;
@@ -32,13 +36,20 @@ my $store = $t->store;
 my $ctl = "$Referral::Nginx::BUILD/referralctl";
 my $user = $> == 0 ? 'www-data' : getpwuid($>);
 
-mkdir $store;
-system("gzip -dc t/vectors/store-schema1.mdb.gz > $store/data.mdb") == 0
-    or die 'no store';
 my @owner = (getpwnam($user))[2, 3];
-chown @owner, $store, "$store/data.mdb";
-chmod 0700, $store;
-chmod 0600, "$store/data.mdb";
+
+sub bring {
+    my ($schema) = @_;
+    mkdir $store;
+    unlink glob "$store/*";
+    system("gzip -dc t/vectors/store-schema$schema.mdb.gz > $store/data.mdb")
+        == 0 or die 'no store';
+    chown @owner, $store, "$store/data.mdb";
+    chmod 0700, $store;
+    chmod 0600, "$store/data.mdb";
+}
+
+bring(1);
 
 sub ctl {
     my @as = $> == 0 ? ('setpriv', "--reuid=$owner[0]", "--regid=$owner[1]",
@@ -49,7 +60,7 @@ sub ctl {
 
 my ($code, $out) = ctl('stat', $store);
 isnt($code, 0, 'a tool does not change an old store');
-like($out, qr/has schema 1, which nginx brings to 2/, 'and says what to do');
+like($out, qr/has schema 1, which nginx brings to 3/, 'and says what to do');
 
 $t->start;
 
@@ -80,6 +91,22 @@ is(decode_json($t->api(GET => '/v1/codes/ANNA42')->body)->{points}, 10,
     'it is opened again');
 
 $t->quit;
+($code, $out) = ctl('verify', $store);
+is($code, 0, 'verify finds no difference') or diag($out);
+
+# schema 2: what a click was wanted for was not written down
+
+bring(2);
+($code, $out) = ctl('stat', $store);
+like($out, qr/has schema 2, which nginx brings to 3/, 'schema 2 is told');
+
+$t->start;
+is($t->get('/r/ANNA42')->status, 302, 'a link redirects');
+$t->quit;
+
+($code, $out) = ctl('stat', $store, '--json');
+is(decode_json($out)->{schema}, 3, 'it is of schema 3 now');
+cmp_ok(decode_json($out)->{journal}, '>=', 2425, 'with the whole journal');
 ($code, $out) = ctl('verify', $store);
 is($code, 0, 'verify finds no difference') or diag($out);
 

@@ -18,6 +18,7 @@
  *   refund INTAKE TIME PROGRAM ORDER REFUND REASON WHOLE CURRENCY AMOUNT
  *   decision INTAKE TIME PROGRAM WHAT ORDER REWARD REASON
  *   tick TIME
+ *   purge PROGRAM BEFORE
  *   dump FROM TO               in days; see store_drive_dump.h
  *   verify                     prints the number of differences
  *   reopen                     closes the intakes and opens them again
@@ -31,6 +32,7 @@
 
 #include "store_drive_dump.h"
 #include "store_drive_records.h"
+#include "referral_tools.h"
 
 
 typedef struct {
@@ -211,6 +213,28 @@ run_tick(cli_t *c)
 
 
 static void
+run_purge(cli_t *c)
+{
+    int64_t           before;
+    uint32_t          program;
+    referral_purge_t  step;
+
+    program = (uint32_t) number(c);
+    before = number(c);
+
+    flush(c);
+
+    do {
+        test_must(&c->ts, referral_store_purge(c->ts.store, program, before,
+                                               &step, &c->ts.err),
+                  "referral_store_purge");
+    } while (step.more);
+
+    outcome(REFERRAL_OK, 0);
+}
+
+
+static void
 run_dump(cli_t *c)
 {
     uint32_t  from, to;
@@ -258,6 +282,7 @@ static const command_t  commands[] = {
     { "rules", run_rules },
     { "batch", run_batch },
     { "tick", run_tick },
+    { "purge", run_purge },
     { "dump", run_dump },
     { "verify", run_verify },
     { "reopen", run_reopen },

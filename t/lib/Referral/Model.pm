@@ -150,10 +150,11 @@ sub _apply_click {
         }
     }
 
-    $p->{clicks}{ $op->{click_id} } = {
+    my $click = {
         code => $code, class => $class, time => $now,
         channel => $op->{channel},
-    } if $op->{click_id};
+    };
+    $p->{clicks}{ $op->{click_id} } = $click if $op->{click_id};
 
     my $unique = $self->_unique($p, $op, $class, $code);
 
@@ -164,7 +165,22 @@ sub _apply_click {
         }
     }
 
-    $self->_click_points($p, $code, $now) if $code && $class eq 'human';
+    $click->{kept} = $code && $class eq 'human'
+        && $self->_click_points($p, $code, $now);
+
+    return ('OK', 0);
+}
+
+
+# Old clicks are forgotten, but those that something follows from.
+
+sub _apply_purge {
+    my ($self, $p, $op) = @_;
+    my $clicks = $p->{clicks};
+
+    delete @$clicks{ grep {
+        !$clicks->{$_}{kept} && $clicks->{$_}{time} < $op->{before}
+    } keys %$clicks };
 
     return ('OK', 0);
 }
@@ -210,14 +226,15 @@ sub _in_limit {
 
 sub _click_points {
     my ($self, $p, $code, $now) = @_;
-    my $rule = $p->{rules} && $p->{rules}{event}{click} or return;
+    my $rule = $p->{rules} && $p->{rules}{event}{click} or return 0;
 
-    return if $rule->{points} == 0;
-    return if $rule->{limit}
+    return 0 if $rule->{points} == 0;
+    return 0 if $rule->{limit}
         && !_in_limit($p, $code, $now / DAY, $rule->{limit});
 
     $self->_points($p, $code, $rule->{points}, $now,
         [ $self->_contests($p, $now, $now) ], $now);
+    return 1;
 }
 
 

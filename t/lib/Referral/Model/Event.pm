@@ -90,6 +90,8 @@ sub _by_click {
     return undef unless $op->{click_id};
 
     my $click = $p->{clicks}{ $op->{click_id} };
+    $click->{kept} = 1 if $click;
+
     my $why = !$click || $click->{time} > $order->{t} + EARLY_CLICK
             ? 'click_unknown'
         : $click->{class} !~ /^(human|suspect|self)$/ ? 'click_class'

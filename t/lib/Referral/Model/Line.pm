@@ -38,6 +38,9 @@ sub line {
     } elsif ($op->{what} eq 'tick') {
         @fields = $op->{time};
 
+    } elsif ($op->{what} eq 'purge') {
+        @fields = @$op{qw(program before)};
+
     } elsif ($op->{what} eq 'rules') {
         @fields = ($op->{program}, _rules_fields($op->{rules}));
 

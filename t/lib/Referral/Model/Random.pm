@@ -164,7 +164,7 @@ sub next {
     return $self->_bound_op if $self->{bound};
 
     my $make = _weighted(click => 22, code => 3.5, event => 36, refund => 15,
-        decision => 16, rules => 0.6, tick => 6);
+        decision => 16, rules => 0.6, tick => 6, purge => 0.4);
 
     return { what => 'tick', time => $self->{now} } if $make eq 'tick';
 
@@ -176,6 +176,16 @@ sub next {
     }
 
     return $self->can("_${make}_op")->($self, $program);
+}
+
+
+# Days, or sometimes only minutes, are left.
+
+sub _purge_op {
+    my ($self, $program) = @_;
+    my $left = _one_in(3) ? rand 3_600_000 : rand 20 * 86_400_000;
+
+    return $self->_op(purge => $program, before => $self->{now} - int $left);
 }
 
 
