@@ -41,7 +41,6 @@ static const ngx_str_t  ngx_http_referral_names[NGX_HTTP_REFERRAL_NAMES] = {
  */
 
 #define NGX_HTTP_REFERRAL_KNOWN  256        /* places, a power of two */
-#define NGX_HTTP_REFERRAL_FRESH  60000      /* ms */
 
 typedef struct {
     uint64_t             txn;
@@ -128,20 +127,6 @@ ngx_http_referral_known(referral_str_t code)
 }
 
 
-/*
- * A code that has just come to be may not be on disk yet, and after a power
- * cut its number would be another one's: until then clicks carry its name.
- */
-
-static uint32_t
-ngx_http_referral_lasting_id(const referral_code_t *code)
-{
-    return (code->created + NGX_HTTP_REFERRAL_FRESH
-            < (int64_t) ngx_time() * 1000)
-           ? code->id : 0;
-}
-
-
 static void
 ngx_http_referral_remember_code(ngx_http_referral_known_t *known,
     uint64_t txn, uint32_t program, referral_str_t typed,
@@ -153,7 +138,7 @@ ngx_http_referral_remember_code(ngx_http_referral_known_t *known,
 
     known->txn = txn;
     known->program = program;
-    known->id = ngx_http_referral_lasting_id(code);
+    known->id = code->id;
     known->typed_len = typed.len;
     ngx_memcpy(known->typed, typed.data, typed.len);
     known->code_len = code->code.len;
@@ -184,12 +169,10 @@ ngx_http_referral_find_code(ngx_http_request_t *r,
     }
 
     ngx_memzero(&code, sizeof(referral_code_t));
+    code.id = known->id;
     code.code.len = known->code_len;
     code.code.data = known->code;
     code.landing.data = known->code;
-
-    hit->code_id = known->id;
-    hit->open = (known->id == 0 && hit->program->open);
 
     return ngx_http_referral_copy_code(r, hit, &code);
 }
@@ -221,9 +204,7 @@ ngx_http_referral_ask_store(ngx_http_request_t *r,
         ngx_http_referral_remember_code(known, referral_snapshot_id(snap),
                                         program, hit->code, &code);
 
-        hit->code_id = ngx_http_referral_lasting_id(&code);
-        hit->open = (hit->code_id == 0 && hit->program->open);
-
+        hit->open = 0;
         rc = ngx_http_referral_copy_code(r, hit, &code);
 
         hit->owner = customer->len != 0 && customer->len == code.owner.len
@@ -245,6 +226,8 @@ ngx_http_referral_copy_code(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, const referral_code_t *code)
 {
     u_char  *p;
+
+    hit->code_id = code->id;
 
     if (code->status != REFERRAL_STATUS_ACTIVE) {
         hit->class = REFERRAL_CLASS_INACTIVE;

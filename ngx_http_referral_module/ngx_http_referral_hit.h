@@ -20,7 +20,7 @@ typedef struct {
     ngx_str_t                    label;         /* of where it led */
     uint32_t                     code_id;
     unsigned                     wellformed:1;  /* could be a code */
-    unsigned                     open:1;        /* to be registered if new */
+    unsigned                     open:1;        /* valid, not registered */
     unsigned                     owner:1;       /* is who follows it */
     unsigned                     own_site:1;
     unsigned                     repeat:1;      /* the cookie knows it */
