@@ -4,7 +4,8 @@
 # make test      builds, then all tests
 # make asan      the same tests under AddressSanitizer and UBSan
 # make bench     the benchmarks, one after the other
-# make install   the module, the snippet that loads it, referralctl; DESTDIR=dir
+# make install   the module, the snippet that loads it, referralctl with its man
+#                page; DESTDIR=dir
 # make clean
 #
 # NGX_SRC=dir    builds nginx from that source, as build/nginx, and the module
@@ -144,7 +145,7 @@ asan: | deps-build
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    $(if $(STATIC),,TEST_NGINX_PRELOAD="$(preload)")
 
-bench: build $(bench)
+bench: build $(bench) $(preloads)
 	@scripts/deps bench
 	@for run in $(filter-out $(bench_tools),$(bench)) \
 	    $$(find t/bench -type f -perm -u+x); do \
@@ -154,7 +155,8 @@ bench: build $(bench)
 
 install: build
 	install -d $(DESTDIR)$(modules_dir) $(DESTDIR)$(available_dir) \
-	    $(DESTDIR)$(enabled_dir) $(DESTDIR)$(prefix)/bin
+	    $(DESTDIR)$(enabled_dir) $(DESTDIR)$(prefix)/bin \
+	    $(DESTDIR)$(prefix)/share/man/man8
 	install -m 644 $(out)/ngx_http_referral_module.so \
 	    $(DESTDIR)$(modules_dir)
 	echo 'load_module modules/ngx_http_referral_module.so;' \
@@ -162,6 +164,7 @@ install: build
 	ln -sf $(available_dir)/mod-http-referral.conf \
 	    $(DESTDIR)$(enabled_dir)/50-mod-http-referral.conf
 	install $(out)/referralctl $(DESTDIR)$(prefix)/bin
+	install -m 644 man/referralctl.8 $(DESTDIR)$(prefix)/share/man/man8
 
 clean:
 	rm -rf $(out)

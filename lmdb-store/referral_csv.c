@@ -42,7 +42,8 @@ referral_csv_formula(referral_str_t text)
     size_t                i;
     const unsigned char  *p;
 
-    for (i = 0; i < text.len && text.data[i] == ' '; i++) { /* void */ }
+    for (i = 0; i < text.len && memchr(" '", text.data[i], 2) != NULL; i++)
+    { /* void */ }
 
     if (i == text.len) {
         return 0;
@@ -196,4 +197,59 @@ referral_csv_head(referral_csv_t *csv, const char *names)
     referral_csv_put(csv, names, strlen(names));
 
     return referral_csv_row(csv);
+}
+
+
+/* Takes the quotes off; returns what follows, or NULL. */
+
+static char *
+referral_csv_unquote(char *cell)
+{
+    char  *p, *to;
+
+    to = cell;
+
+    for (p = cell + 1; *p != '\0'; p++) {
+        if (*p == '"' && *++p != '"') {
+            *to = '\0';
+            return p;
+        }
+
+        *to++ = *p;
+    }
+
+    return NULL;
+}
+
+
+char *
+referral_csv_cell(char **row)
+{
+    char            *cell, *end;
+    referral_str_t   rest;
+
+    cell = *row;
+
+    if (*cell == '"') {
+        end = referral_csv_unquote(cell);
+
+    } else {
+        end = cell + strcspn(cell, ",");
+    }
+
+    if (end == NULL || (*end != '\0' && *end != ',')) {
+        return NULL;
+    }
+
+    *row = (*end == ',') ? end + 1 : NULL;
+    *end = '\0';
+
+    if (*cell == '\'') {
+        rest.data = (const unsigned char *) cell + 1;
+        rest.len = strlen(cell + 1);
+
+        cell += referral_csv_formula(rest);
+    }
+
+    return cell;
 }

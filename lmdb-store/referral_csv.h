@@ -28,8 +28,8 @@ typedef struct {
 void referral_csv_init(referral_csv_t *csv, unsigned char *buf, size_t size);
 
 /*
- * Text is quoted.  Where it begins, spaces aside, with a character that
- * spreadsheets take for the start of a formula, "'" is put before it.
+ * Text is quoted.  Where it begins, spaces and "'" aside, with a character
+ * that spreadsheets take for the start of a formula, "'" is put before it.
  */
 
 void referral_csv_text(referral_csv_t *csv, referral_str_t text);
@@ -53,6 +53,14 @@ int referral_csv_row(referral_csv_t *csv);
 /* A row that is written already, without its end: names of columns. */
 
 int referral_csv_head(referral_csv_t *csv, const char *names);
+
+/*
+ * Reads a cell of a row, which is terminated text without its end, in place:
+ * *row becomes what follows, NULL after the last one.  The "'" before what a
+ * spreadsheet would run is taken off again.  NULL: it is no CSV.
+ */
+
+char *referral_csv_cell(char **row);
 
 
 #endif /* REFERRAL_CSV_H */

@@ -111,6 +111,8 @@ referral_out_conversion(referral_out_t *out, const char *key,
     out_reasons(out, conversion->reasons);
     referral_out_why(out, conversion);
 
+    referral_out_text(out, "source",
+                      referral_source_name(conversion->source));
     referral_out_time(out, "occurred_at", conversion->occurred);
     referral_out_time(out, "recorded_at", conversion->time);
     referral_out_time(out, "approves_at",

@@ -13,8 +13,8 @@
  *
  * Thread rules, in one place:
  *   - referral_intake_put() is called by one thread per intake: the producer.
- *   - referral_intake_open(), _flush(), _apply(), _close() and
- *     referral_store_maintain() are called by one thread per process: the
+ *   - referral_intake_open(), _flush(), _apply(), _wipe(),
+ *     _close() and referral_store_maintain() are called by one thread per process: the
  *     committer.  A write transaction
  *     begins and ends inside one such call.
  *   - a referral_snapshot_t belongs to one thread; begin and end it within
@@ -248,6 +248,15 @@ referral_rc_t referral_intake_apply(referral_intake_t *intake, unsigned sync,
     referral_error_t *err);
 
 /*
+ * Wipes records of persons who were erased from the log, a step of it: to be
+ * called every few seconds, and again soon with more.  The ring has none: what
+ * is on disk as part of the store is wiped from it at once.
+ */
+
+referral_rc_t referral_intake_wipe(referral_intake_t *intake, unsigned *more,
+    referral_error_t *err);
+
+/*
  * Housekeeping, to be called every few seconds: applies and frees orphaned
  * rings of dead workers, clears stale readers, looks how full the map is and
  * whether nginx was given another map_size.  *records: taken from orphans.
@@ -271,9 +280,16 @@ referral_rc_t referral_snapshot_begin(referral_snapshot_t *snap);
 void referral_snapshot_end(referral_snapshot_t *snap);
 void referral_snapshot_destroy(referral_snapshot_t *snap);
 
-/* The transaction this snapshot shows: changes with every commit; an ETag. */
+/* The transaction this snapshot shows: changes with every commit. */
 
 uint64_t referral_snapshot_id(referral_snapshot_t *snap);
+
+/*
+ * Which file that is a transaction of: in a backup, and after the file was
+ * replaced by compact, ids begin anew.
+ */
+
+uint64_t referral_snapshot_file(referral_snapshot_t *snap);
 
 /*
  * The last transaction of any process, without a snapshot: what was read in a
@@ -351,7 +367,9 @@ referral_rc_t referral_counts_by(referral_snapshot_t *snap, uint32_t program,
 
 /*
  * Counters of codes, in the order of their ids, from the one after `after`,
- * over days as above.  Calls visit until it returns non-zero.
+ * over days as above.  Calls visit until it returns non-zero.  Codes without a
+ * click in these days are passed over, but for each 10,000th in a row: with
+ * zeros, for a caller who must not take long to end the list there.
  */
 
 typedef int (*referral_counts_code_visit_pt)(void *data, uint32_t code_id,

@@ -98,20 +98,37 @@ referral_rc_t referral_store_compact(referral_store_t *store,
 /*
  * Forgets a person of a program: an id as owner of codes and as customer of
  * events.  Wherever it stands, in the journal too, a random pseudonym takes
- * its place, always the same; names of its codes are dropped and the codes
- * end.  Counters, points and rewards stay.  REFERRAL_NOT_FOUND: nothing has
- * that id.  Bytes of what was there remain in free pages until compact.
+ * its place, always the same; names that its codes had while they were the
+ * person's are dropped, as are reasons of refunds and decisions about the
+ * person's events and rewards, and the codes end.  Counters, points and
+ * rewards stay, as do the codes themselves, which are never given out again.
+ * An order of the person that is sent again is a duplicate still; a new one
+ * with the old id is of somebody new.  Orders, codes and channels are not
+ * looked into.
+ *
+ * One transaction: all or nothing.  Memory: 8 bytes for each event, and the
+ * pages that change.  REFERRAL_NOT_FOUND: nothing has that id.
+ * REFERRAL_BUSY: codes are given to and taken from the person all the time.
+ *
+ * Bytes of what was there remain in pages that are free, and where pages in
+ * use have room, until the store is copied or compacted while nobody has it
+ * open.  Logs of workers are wiped by their owners, within seconds.
  */
 
 typedef struct {
-    uint64_t                codes;
+    uint64_t                codes;      /* that are theirs */
     uint64_t                events;
-    uint64_t                rewards;
+    uint64_t                rewards;    /* of those events */
     uint64_t                records;    /* of the journal, changed */
 } referral_erased_t;
 
 referral_rc_t referral_store_erase(referral_store_t *store, uint32_t program,
     referral_str_t person, int64_t now, referral_erased_t *erased,
+    referral_error_t *err);
+
+/* How many logs may still hold records of persons erased before. */
+
+referral_rc_t referral_store_unwiped(referral_store_t *store, unsigned *logs,
     referral_error_t *err);
 
 

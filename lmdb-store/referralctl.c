@@ -4,11 +4,17 @@
  * referralctl, the command line of a referral store: options and commands.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "referralctl.h"
 
@@ -17,13 +23,18 @@
 #include "referral_version.h"
 
 
+/* Options that a command takes. */
+
+#define CTL_TAKES_JSON     0x01
+#define CTL_TAKES_DRY_RUN  0x02
+#define CTL_TAKES_CSV      0x04
+
 typedef struct {
     const char     *name;
     const char     *usage;
     int             min;
     int             max;
-    unsigned        json;
-    unsigned        dry_run;
+    unsigned        takes;
     ctl_rc_t      (*run)(const ctl_args_t *args);
 } ctl_command_t;
 
@@ -32,71 +43,108 @@ typedef struct {
 enum {
     CTL_JSON = 256,
     CTL_DRY_RUN,
+    CTL_CSV,
     CTL_HELP,
     CTL_VERSION
 };
 
 
+static void ctl_standard(void);
 static int ctl_options(int argc, char **argv, ctl_args_t *args);
 static ctl_rc_t ctl_run(int argc, char **argv, ctl_args_t *args);
 static const ctl_command_t *ctl_find(const char *name);
+static ctl_rc_t ctl_no_command(const char *name);
 static ctl_rc_t ctl_end(ctl_rc_t rc);
 
 
 static const ctl_command_t  ctl_commands[] = {
-    { "stat", "DIR [--json]", 1, 1, 1, 0, ctl_stat },
-    { "verify", "DIR [--json]", 1, 1, 1, 0, ctl_verify },
-    { "import", "conversions DIR PROGRAM FILE [--dry-run] [--json]", 4, 4, 1,
-      1, ctl_import },
-    { "keygen", "[KID] [FILE]", 0, 2, 0, 0, ctl_keygen },
-    { "token", "NAME SCOPE [FILE]", 2, 3, 0, 0, ctl_token }
+    { "stat", "DIR [--json]", 1, 1, CTL_TAKES_JSON, ctl_stat },
+    { "verify", "DIR [--json]", 1, 1, CTL_TAKES_JSON, ctl_verify },
+    { "rebuild", "DIR [--json]", 1, 1, CTL_TAKES_JSON, ctl_rebuild },
+    { "backup", "DIR TARGET [--json]", 2, 2, CTL_TAKES_JSON, ctl_backup },
+    { "compact", "DIR [--json]", 1, 1, CTL_TAKES_JSON, ctl_compact },
+    { "purge", "DIR PROGRAM TIME [--json]", 3, 3, CTL_TAKES_JSON, ctl_purge },
+    { "import", "codes|conversions DIR PROGRAM FILE [--dry-run] [--json]", 4,
+      4, CTL_TAKES_JSON|CTL_TAKES_DRY_RUN, ctl_import },
+    { "export", "codes|conversions|rewards|counters|journal DIR PROGRAM "
+      "[--csv]", 3, 3, CTL_TAKES_CSV, ctl_export },
+    { "erase", "DIR PROGRAM PERSON [--json]", 3, 3, CTL_TAKES_JSON,
+      ctl_erase },
+    { "keygen", "[KID] [FILE]", 0, 2, 0, ctl_keygen },
+    { "token", "NAME SCOPE [FILE]", 2, 3, 0, ctl_token }
 };
 
-static const char  ctl_help[] =
-    "usage: referralctl COMMAND [ARGUMENT ...] [OPTION ...]\n"
-    "\n"
-    "  stat DIR                 what the store in DIR is and holds\n"
+#define CTL_COMMANDS  (sizeof(ctl_commands) / sizeof(ctl_commands[0]))
+
+static const char *const  ctl_help[] = {
+    "usage: referralctl COMMAND [ARGUMENT ...] [OPTION ...]",
+    "",
+    "  stat DIR                 what the store in DIR is and holds",
     "  verify DIR               recount the journal, compare with every "
-    "counter\n"
-    "  import conversions DIR PROGRAM FILE\n"
-    "                           take the orders in FILE, or \"-\" for standard "
-    "input,\n"
-    "                           one JSON object a line as in POST "
-    "/v1/conversions,\n"
-    "                           at the time in their occurred_at; orders that "
-    "are there\n"
-    "                           already are duplicates\n"
+        "counter",
+    "  rebuild DIR              recount, and make every counter what the "
+        "journal says",
+    "  backup DIR TARGET        copy the store to the directory TARGET, which "
+        "is new",
+    "                           or empty",
+    "  compact DIR              give space that is not used back to the file "
+        "system",
+    "  purge DIR PROGRAM TIME   delete clicks older than TIME, as 90d; what "
+        "they",
+    "                           counted stays",
+    "  import codes DIR PROGRAM FILE",
+    "                           make or change the codes in FILE, one JSON "
+        "object a",
+    "                           line as in POST /v1/codes",
+    "  import conversions DIR PROGRAM FILE",
+    "                           take the orders in FILE, one JSON object a "
+        "line as in",
+    "                           POST /v1/conversions, at the time in their "
+        "occurred_at;",
+    "                           orders that are there already are duplicates",
+    "  export codes|conversions|rewards|counters|journal DIR PROGRAM",
+    "                           print all of them, one JSON object a line",
+    "  erase DIR PROGRAM PERSON",
+    "                           forget a person: a pseudonym takes the place "
+        "of the id",
+    "                           PERSON of an owner and customer",
     "  keygen [KID] [FILE]      a new line for a referral_key_file, in FILE, "
-    "which\n"
-    "                           must not exist, or on standard output; KID "
-    "is k1\n"
-    "                           if not given\n"
+        "which",
+    "                           must not exist, or on standard output; KID is "
+        "k1",
+    "                           if not given",
     "  token NAME SCOPE [FILE]  a new token of the endpoint, and its line for "
-    "a\n"
+        "a",
     "                           token_file, added to FILE or printed; SCOPE "
-    "is\n"
-    "                           read, write or admin\n"
-    "\n"
-    "  --json                   stat, verify, import: print a JSON object\n"
-    "  --dry-run                import: check every line, write nothing\n"
-    "  --help                   print this\n"
-    "  --version                print the version\n"
-    "\n"
-    "stat and verify only read; they and import may run beside nginx, and as "
-    "root\n"
-    "they act as the owner of DIR.\n"
-    "\n"
+        "is",
+    "                           read, write or admin",
+    "",
+    "  --json                   print the result as a JSON object",
+    "  --dry-run                import: check every line, write nothing",
+    "  --csv                    export: CSV for spreadsheets, with a header",
+    "  --help                   print this",
+    "  --version                print the version",
+    "",
+    "FILE of import may be \"-\" for standard input, and CSV with a header as "
+        "export",
+    "writes it.  All commands may run beside nginx; as root they act as the "
+        "owner of",
+    "DIR.  See referralctl(8).",
+    "",
     "Exit status: 0 done, and nothing found; 1 verify found differences, or "
-    "import\n"
-    "refused lines; 2 could not run, or not to the end.\n";
+        "import",
+    "refused lines; 2 could not run, or not to the end."
+};
 
 
 int
 main(int argc, char **argv)
 {
+    size_t      i;
     ctl_args_t  args;
 
     memset(&args, 0, sizeof(ctl_args_t));
+    ctl_standard();
 
     switch (ctl_options(argc, argv, &args)) {
 
@@ -104,7 +152,10 @@ main(int argc, char **argv)
         return CTL_FAILED;
 
     case CTL_HELP:
-        (void) fputs(ctl_help, stdout);
+        for (i = 0; i < sizeof(ctl_help) / sizeof(ctl_help[0]); i++) {
+            (void) puts(ctl_help[i]);
+        }
+
         return ctl_end(CTL_OK);
 
     case CTL_VERSION:
@@ -113,6 +164,26 @@ main(int argc, char **argv)
     }
 
     return ctl_end(ctl_run(argc - optind, argv + optind, &args));
+}
+
+
+/*
+ * With standard output closed, the store would get its number, and what is
+ * printed.  Nothing can be written to a file that was opened for reading.
+ */
+
+static void
+ctl_standard(void)
+{
+    int  fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY|O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+
+    if (fd >= 0) {
+        (void) close(fd);
+    }
 }
 
 
@@ -127,6 +198,7 @@ ctl_options(int argc, char **argv, ctl_args_t *args)
     static const struct option  options[] = {
         { "json", no_argument, NULL, CTL_JSON },
         { "dry-run", no_argument, NULL, CTL_DRY_RUN },
+        { "csv", no_argument, NULL, CTL_CSV },
         { "help", no_argument, NULL, CTL_HELP },
         { "version", no_argument, NULL, CTL_VERSION },
         { NULL, 0, NULL, 0 }
@@ -142,6 +214,9 @@ ctl_options(int argc, char **argv, ctl_args_t *args)
 
         } else if (c == CTL_DRY_RUN) {
             args->dry_run = 1;
+
+        } else if (c == CTL_CSV) {
+            args->csv = 1;
 
         } else if (c != '?') {
             command = command ? command : c;
@@ -166,26 +241,23 @@ static ctl_rc_t
 ctl_run(int argc, char **argv, ctl_args_t *args)
 {
     int                   i;
+    unsigned              given;
     const ctl_command_t  *command;
 
-    if (argc == 0) {
-        return ctl_fail("no command is given, the commands are stat, verify, "
-                        "import, keygen and token, see --help");
-    }
-
-    command = ctl_find(argv[0]);
+    command = (argc != 0) ? ctl_find(argv[0]) : NULL;
 
     if (command == NULL) {
-        return ctl_fail("unknown command \"%s\", the commands are stat, "
-                        "verify, import, keygen and token, see --help",
-                        argv[0]);
+        return ctl_no_command(argc ? argv[0] : NULL);
     }
 
     argc--;
 
+    given = (args->json ? CTL_TAKES_JSON : 0)
+            | (args->dry_run ? CTL_TAKES_DRY_RUN : 0)
+            | (args->csv ? CTL_TAKES_CSV : 0);
+
     if (argc < command->min || argc > command->max
-        || (args->json && !command->json)
-        || (args->dry_run && !command->dry_run))
+        || (given & ~command->takes) != 0)
     {
         return ctl_fail("usage: referralctl %s %s", command->name,
                         command->usage);
@@ -204,7 +276,7 @@ ctl_find(const char *name)
 {
     size_t  i;
 
-    for (i = 0; i < sizeof(ctl_commands) / sizeof(ctl_commands[0]); i++) {
+    for (i = 0; i < CTL_COMMANDS; i++) {
         if (strcmp(ctl_commands[i].name, name) == 0) {
             return &ctl_commands[i];
         }
@@ -214,12 +286,37 @@ ctl_find(const char *name)
 }
 
 
+static ctl_rc_t
+ctl_no_command(const char *name)
+{
+    char    list[160];
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < CTL_COMMANDS; i++) {
+        n += (size_t) snprintf(list + n, sizeof(list) - n, "%s%s",
+                               i == 0 ? "" : i == CTL_COMMANDS - 1 ? " and "
+                                                                   : ", ",
+                               ctl_commands[i].name);
+    }
+
+    if (name == NULL) {
+        return ctl_fail("no command is given, the commands are %s, see "
+                        "--help", list);
+    }
+
+    return ctl_fail("unknown command \"%s\", the commands are %s, see --help",
+                    name, list);
+}
+
+
 /* What was printed counts only when it arrived. */
 
 static ctl_rc_t
 ctl_end(ctl_rc_t rc)
 {
-    if (fflush(stdout) == EOF || ferror(stdout)) {
+    if ((fflush(stdout) == EOF || ferror(stdout)) && rc != CTL_FAILED) {
         return ctl_fail("cannot write to standard output (%s)",
                         strerror(errno));
     }
@@ -233,6 +330,7 @@ ctl_fail(const char *fmt, ...)
 {
     va_list  args;
 
+    ctl_progress_clear();
     (void) fputs("referralctl: ", stderr);
 
     va_start(args, fmt);

@@ -1,8 +1,7 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * import conversions: orders of the past, one JSON object a line, through an
- * intake of its own.
+ * import: lines of a file, through an intake of its own.
  */
 
 #ifndef _GNU_SOURCE
@@ -15,27 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "referralctl_import.h"
-
-
-#define CTL_TRIES     50        /* while the store is locked or resized */
-#define CTL_PAUSE_US  100000
 
 
 static ctl_rc_t ctl_import_open(ctl_import_t *m, const ctl_args_t *args);
 static ctl_rc_t ctl_import_program(ctl_import_t *m, const char *name);
 static ctl_rc_t ctl_import_rules(ctl_import_t *m, const char *name);
 static ctl_rc_t ctl_import_results(ctl_import_t *m, unsigned n);
-static void ctl_import_result(ctl_import_t *m, const ctl_line_t *line,
-    const referral_result_t *result);
-static ctl_rc_t ctl_import_tick(ctl_import_t *m);
-static int64_t ctl_now(void);
-static ctl_rc_t ctl_import_summary(const ctl_import_t *m);
-static ctl_rc_t ctl_import_json(const ctl_import_t *m);
+static ctl_rc_t ctl_import_summary(const ctl_import_t *m, unsigned json);
+static void ctl_import_counts(json_t *object, const char *before);
 
 
 ctl_rc_t
@@ -44,8 +33,14 @@ ctl_import(const ctl_args_t *args)
     ctl_rc_t             rc;
     static ctl_import_t  m;
 
-    if (strcmp(args->words[0], "conversions") != 0) {
-        return ctl_fail("cannot import \"%s\", only conversions",
+    if (strcmp(args->words[0], "conversions") == 0) {
+        m.kind = &ctl_import_orders;
+
+    } else if (strcmp(args->words[0], "codes") == 0) {
+        m.kind = &ctl_import_codes;
+
+    } else {
+        return ctl_fail("cannot import \"%s\", only codes and conversions",
                         args->words[0]);
     }
 
@@ -57,8 +52,8 @@ ctl_import(const ctl_args_t *args)
 
     rc = ctl_import_lines(&m);
 
-    if (rc == CTL_OK && !m.dry_run) {
-        rc = ctl_import_tick(&m);
+    if (rc == CTL_OK && !m.dry_run && m.kind->end != NULL) {
+        rc = m.kind->end(&m);
     }
 
     if (m.intake != NULL) {
@@ -68,7 +63,7 @@ ctl_import(const ctl_args_t *args)
     ctl_close(&m.store);
 
     if (rc == CTL_OK) {
-        rc = args->json ? ctl_import_json(&m) : ctl_import_summary(&m);
+        rc = ctl_import_summary(&m, args->json);
     }
 
     return (rc == CTL_OK && m.refused + m.conflicts != 0) ? CTL_REFUSED : rc;
@@ -85,7 +80,6 @@ ctl_import_open(ctl_import_t *m, const ctl_args_t *args)
 
     m->name = args->words[3];
     m->dry_run = args->dry_run;
-    m->terminal = (unsigned) isatty(STDERR_FILENO);
 
     if (strcmp(m->name, "-") == 0) {
         m->name = "standard input";
@@ -142,26 +136,25 @@ ctl_import_program(ctl_import_t *m, const char *name)
 static ctl_rc_t
 ctl_import_rules(ctl_import_t *m, const char *name)
 {
-    size_t          len;
-    referral_rc_t   rc;
-    referral_str_t  program;
+    size_t         len;
+    ctl_rc_t       rc;
+    referral_rc_t  found;
 
-    program.len = strlen(name);
-    program.data = (const unsigned char *) name;
+    rc = ctl_program(&m->store, name, &m->program);
 
-    rc = referral_program_get(m->store.snap, program, &m->program);
-
-    if (rc == REFERRAL_OK) {
-        rc = referral_rules_get(m->store.snap, m->program, &m->rules);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
-    if (rc == REFERRAL_NOT_FOUND) {
-        return ctl_fail("\"%s\" has no program \"%s\" with rules: nginx makes "
-                        "it when it starts", m->store.dir, name);
+    found = referral_rules_get(m->store.snap, m->program, &m->rules);
+
+    if (found == REFERRAL_NOT_FOUND) {
+        return ctl_fail("program \"%s\" in \"%s\" has no rules: nginx writes "
+                        "them when it starts", name, m->store.dir);
     }
 
-    len = (rc == REFERRAL_OK) ? referral_rules_encode(&m->rules, m->coded)
-                              : 0;
+    len = (found == REFERRAL_OK) ? referral_rules_encode(&m->rules, m->coded)
+                                 : 0;
 
     if (len == 0 || referral_rules_decode(m->coded, len, &m->rules) != 0) {
         return ctl_fail("cannot read program \"%s\" in \"%s/data.mdb\"", name,
@@ -173,31 +166,24 @@ ctl_import_rules(ctl_import_t *m, const char *name)
 
 
 ctl_rc_t
-ctl_import_event(ctl_import_t *m, referral_event_t *event)
+ctl_import_put(ctl_import_t *m, referral_record_t *record, unsigned counted)
 {
-    ctl_line_t          *line;
-    referral_rc_t        rc;
-    referral_record_t    record;
+    ctl_line_t     *line;
+    referral_rc_t   rc;
 
-    event->program = m->program;
-    event->source = REFERRAL_SOURCE_IMPORT;
-
-    if (getrandom(&event->draw, sizeof(event->draw), 0)
-        != sizeof(event->draw))
-    {
-        return ctl_fail("no random bytes (%s)", strerror(errno));
-    }
-
-    memset(&record, 0, sizeof(referral_record_t));
-    record.type = REFERRAL_RECORD_EVENT;
-    record.reply = 1;
-    record.time = ctl_now();
-    record.u.event = *event;
+    record->reply = 1;
+    record->time = ctl_now();
 
     line = &m->batch[m->n];
-    rc = referral_intake_put(m->intake, &record, &line->seq);
+    memset(line, 0, sizeof(ctl_line_t));
+    rc = referral_intake_put(m->intake, record, &line->seq);
 
     /* a batch fits the smallest ring there is */
+
+    if (rc == REFERRAL_FULL) {
+        return ctl_fail("the store is full, stopped at line %" PRIu64
+                        ": enlarge map_size, or purge", m->lines);
+    }
 
     if (rc != REFERRAL_OK) {
         ctl_refuse(m, m->lines, "the store cannot take it");
@@ -205,39 +191,14 @@ ctl_import_event(ctl_import_t *m, referral_event_t *event)
     }
 
     line->number = m->lines;
-    line->len = event->order_id.len;
-    memcpy(line->order_id, event->order_id.data, line->len);
+    line->counted = counted;
+
+    if (record->type == REFERRAL_RECORD_EVENT) {
+        line->len = record->u.event.order_id.len;
+        memcpy(line->order_id, record->u.event.order_id.data, line->len);
+    }
+
     m->n++;
-
-    return CTL_OK;
-}
-
-
-/* Whether the content is the same would be known by storing it only. */
-
-ctl_rc_t
-ctl_import_known(ctl_import_t *m, const referral_event_t *event)
-{
-    ctl_rc_t               rc;
-    referral_rc_t          found;
-    referral_conversion_t  conversion;
-
-    rc = ctl_begin(&m->store);
-
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    found = referral_conversion_get(m->store.snap, m->program,
-                                    event->order_id, &conversion);
-    referral_snapshot_end(m->store.snap);
-
-    if (found != REFERRAL_OK && found != REFERRAL_NOT_FOUND) {
-        return ctl_fail("cannot read \"%s/data.mdb\"", m->store.dir);
-    }
-
-    m->duplicates += (found == REFERRAL_OK);
-    m->new += (found != REFERRAL_OK);
 
     return CTL_OK;
 }
@@ -254,9 +215,10 @@ ctl_import_apply(ctl_import_t *m)
 
     n = 0;
     tries = 0;
+    applied = REFERRAL_OK;
     batch.more = (m->n != 0);
 
-    while (batch.more && tries < CTL_TRIES) {
+    while (batch.more) {
         applied = referral_intake_apply(m->intake, 1, m->results + n,
                                         CTL_BATCH - n, &batch, &err);
         if (applied == REFERRAL_OK) {
@@ -265,17 +227,15 @@ ctl_import_apply(ctl_import_t *m)
             continue;
         }
 
-        batch.more = 1;
-        tries = (applied == REFERRAL_BUSY) ? tries + 1 : CTL_TRIES;
-        (void) usleep(CTL_PAUSE_US);
+        batch.more = ctl_again(applied, &tries);
     }
 
     rc = ctl_import_results(m, n);
 
-    if (tries == CTL_TRIES) {
+    if (applied != REFERRAL_OK) {
         (void) ctl_refused(&m->store, &err);
         rc = ctl_fail("stopped between lines %" PRIu64 " and %" PRIu64 ": run "
-                      "it again, what is stored will be duplicates",
+                      "it again, what is stored is known then",
                       m->batch[0].number, m->lines);
     }
 
@@ -302,7 +262,7 @@ ctl_import_results(ctl_import_t *m, unsigned n)
 
     for (i = 0; i < m->n && j < n; i++) {
         if (m->results[j].seq == m->batch[i].seq) {
-            ctl_import_result(m, &m->batch[i], &m->results[j++]);
+            m->kind->result(m, &m->batch[i], &m->results[j++]);
 
         } else {
             ctl_refuse(m, m->batch[i].number, "the store passed it over");
@@ -315,73 +275,7 @@ ctl_import_results(ctl_import_t *m, unsigned n)
 }
 
 
-static void
-ctl_import_result(ctl_import_t *m, const ctl_line_t *line,
-    const referral_result_t *result)
-{
-    referral_str_t         order_id;
-    referral_conversion_t  conversion;
-
-    if (result->rc == REFERRAL_CONFLICT) {
-        m->conflicts++;
-        ctl_say(m, line->number, "\"order_id\": it is taken by an event of "
-                "other content");
-        return;
-    }
-
-    if (result->rc != REFERRAL_OK) {
-        ctl_refuse(m, line->number,
-                   result->rc == REFERRAL_NO_EVENT
-                   ? "\"event\": the program declares no such event any more"
-                   : result->rc == REFERRAL_CURRENCY
-                   ? "\"currency\": refunds that came before have another"
-                   : "the store refused it");
-        return;
-    }
-
-    if (!result->created) {
-        m->duplicates++;
-        return;
-    }
-
-    m->new++;
-    order_id.len = line->len;
-    order_id.data = line->order_id;
-
-    if (referral_conversion_get(m->store.snap, m->program, order_id,
-                                &conversion) == REFERRAL_OK
-        && conversion.status < REFERRAL_EVENT_STATUSES)
-    {
-        m->statuses[conversion.status]++;
-    }
-}
-
-
-/* Holds that were over before the orders came. */
-
-static ctl_rc_t
-ctl_import_tick(ctl_import_t *m)
-{
-    int64_t           now, next;
-    referral_rc_t     rc;
-    referral_error_t  err;
-
-    do {
-        now = ctl_now();
-        rc = referral_store_tick(m->store.store, now, &next, &err);
-
-        if (rc != REFERRAL_OK) {
-            (void) ctl_refused(&m->store, &err);
-            return ctl_fail("holds that are over were not looked at: nginx "
-                            "does that later, all events are stored");
-        }
-    } while (next != 0 && next <= now);
-
-    return CTL_OK;
-}
-
-
-static int64_t
+int64_t
 ctl_now(void)
 {
     struct timespec  ts;
@@ -393,57 +287,37 @@ ctl_now(void)
 
 
 static ctl_rc_t
-ctl_import_summary(const ctl_import_t *m)
+ctl_import_summary(const ctl_import_t *m, unsigned json)
 {
-    unsigned  i;
+    json_t  *object;
 
-    (void) printf("lines         %" PRIu64 "\n", m->lines);
-    (void) printf("new           %" PRIu64 "\n", m->new);
+    object = m->kind->summary(m);
 
-    if (m->dry_run) {
-        (void) printf("known         %" PRIu64 "\n", m->duplicates);
-        (void) printf("refused       %" PRIu64 "\n", m->refused);
-        return CTL_OK;
+    if (json || object == NULL) {
+        return ctl_print_json(object);
     }
 
-    for (i = 0; i < REFERRAL_EVENT_STATUSES; i++) {
-        (void) printf("  %-13s%" PRIu64 "\n", referral_event_status_name(i),
-                      m->statuses[i]);
-    }
-
-    (void) printf("duplicates    %" PRIu64 "\n", m->duplicates);
-    (void) printf("conflicts     %" PRIu64 "\n", m->conflicts);
-    (void) printf("refused       %" PRIu64 "\n", m->refused);
+    ctl_import_counts(object, "");
+    json_decref(object);
 
     return CTL_OK;
 }
 
 
-static ctl_rc_t
-ctl_import_json(const ctl_import_t *m)
+static void
+ctl_import_counts(json_t *object, const char *before)
 {
-    json_t    *statuses;
-    unsigned   i;
+    json_t      *value;
+    const char  *name;
 
-    if (m->dry_run) {
-        return ctl_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I}",
-                 "dry_run", 1, "lines", (json_int_t) m->lines,
-                 "new", (json_int_t) m->new,
-                 "known", (json_int_t) m->duplicates,
-                 "refused", (json_int_t) m->refused));
+    json_object_foreach(object, name, value) {
+        if (json_is_integer(value)) {
+            (void) printf("%s%-*s%" JSON_INTEGER_FORMAT "\n", before,
+                          (int) (14 - strlen(before)), name,
+                          json_integer_value(value));
+
+        } else if (json_is_object(value)) {
+            ctl_import_counts(value, "  ");
+        }
     }
-
-    statuses = json_object();
-
-    for (i = 0; i < REFERRAL_EVENT_STATUSES; i++) {
-        (void) json_object_set_new(statuses, referral_event_status_name(i),
-                       json_integer((json_int_t) m->statuses[i]));
-    }
-
-    return ctl_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:o}",
-             "dry_run", 0, "lines", (json_int_t) m->lines,
-             "new", (json_int_t) m->new,
-             "duplicates", (json_int_t) m->duplicates,
-             "conflicts", (json_int_t) m->conflicts,
-             "refused", (json_int_t) m->refused, "statuses", statuses));
 }

@@ -1,7 +1,8 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * An import: referralctl_import.c stores, referralctl_lines.c reads.
+ * An import: referralctl_import.c opens and stores, _lines.c reads, _orders.c
+ * and _codes.c know what a line is.
  */
 
 #ifndef REFERRALCTL_IMPORT_H
@@ -13,19 +14,37 @@
 
 
 #define CTL_LINE      16384     /* bytes of a line, at most */
-#define CTL_BATCH     1000      /* lines of a transaction */
+#define CTL_BATCH     1000      /* records of a transaction */
+#define CTL_ENTRIES   2         /* records of a line, at most */
 
 
-/* A line that was taken and waits for its result. */
+typedef struct ctl_import_s  ctl_import_t;
+
+/* A record that was taken and waits for its result. */
 
 typedef struct {
-    uint64_t            number;
+    uint64_t            number;                     /* of its line */
     uint64_t            seq;
+    unsigned            counted;                    /* the first of a line */
     size_t              len;
     unsigned char       order_id[REFERRAL_ID_MAX];
 } ctl_line_t;
 
 typedef struct {
+    const char         *name;
+    const char         *key;                        /* a column of its CSV */
+
+    /* Refuses it, counts it or hands records to ctl_import_put(). */
+
+    ctl_rc_t          (*line)(ctl_import_t *m, json_t *object);
+    void              (*result)(ctl_import_t *m, const ctl_line_t *line,
+                                const referral_result_t *result);
+    json_t           *(*summary)(const ctl_import_t *m);
+    ctl_rc_t          (*end)(ctl_import_t *m);      /* or NULL */
+} ctl_import_kind_t;
+
+struct ctl_import_s {
+    const ctl_import_kind_t  *kind;
     ctl_store_t         store;
     referral_intake_t  *intake;
     uint32_t            program;
@@ -36,12 +55,14 @@ typedef struct {
     uint64_t            size;                       /* 0: not known */
     uint64_t            read;                       /* bytes */
     unsigned            dry_run;
-    unsigned            terminal;
-    unsigned            shown;                      /* a line of progress */
+    unsigned            csv;
+    unsigned            ncolumns;
+    char                columns[CTL_LINE + 1];      /* names, each terminated */
 
     uint64_t            lines;
     uint64_t            new;
     uint64_t            duplicates;                 /* dry run: known ids */
+    uint64_t            changed;
     uint64_t            conflicts;
     uint64_t            refused;
     uint64_t            statuses[REFERRAL_EVENT_STATUSES];  /* of new ones */
@@ -50,10 +71,13 @@ typedef struct {
     ctl_line_t          batch[CTL_BATCH];
     referral_result_t   results[CTL_BATCH];
     char                line[CTL_LINE + 1];
-} ctl_import_t;
+};
 
 
-/* Reads all lines, and hands good ones on to those below. */
+extern const ctl_import_kind_t  ctl_import_orders;
+extern const ctl_import_kind_t  ctl_import_codes;
+
+/* Reads all lines. */
 
 ctl_rc_t ctl_import_lines(ctl_import_t *m);
 
@@ -63,20 +87,27 @@ void ctl_refuse(ctl_import_t *m, uint64_t line, const char *why);
 
 /* Says something of a line. */
 
-void ctl_say(ctl_import_t *m, uint64_t line, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void ctl_say(uint64_t line, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Takes the event of the last line, and those that wait when it is many. */
+/* Whether an object was written by export, which tells more than it takes. */
 
-ctl_rc_t ctl_import_event(ctl_import_t *m, referral_event_t *event);
+unsigned ctl_exported(json_t *object, const char *key,
+    const char *const *told);
 
-/* Instead of that: looks whether it is known. */
+/*
+ * Takes a record of the last line; counted: its result counts as the line's.
+ * A record that follows from another is told of only when it is refused.
+ */
 
-ctl_rc_t ctl_import_known(ctl_import_t *m, const referral_event_t *event);
+ctl_rc_t ctl_import_put(ctl_import_t *m, referral_record_t *record,
+    unsigned counted);
 
 /* Stores what was taken; what is counted is on disk. */
 
 ctl_rc_t ctl_import_apply(ctl_import_t *m);
+
+int64_t ctl_now(void);
 
 
 #endif /* REFERRALCTL_IMPORT_H */

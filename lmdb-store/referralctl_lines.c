@@ -1,23 +1,27 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * The lines of an import.
+ * The lines of an import: JSON objects, or CSV with a header.
  */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "referralctl_import.h"
-#include "referral_event_json.h"
+#include "referral_csv.h"
 
 
 static int ctl_read_line(ctl_import_t *m, size_t *len);
 static ctl_rc_t ctl_import_line(ctl_import_t *m, size_t len);
-static void ctl_import_progress(ctl_import_t *m);
-static void ctl_clear(ctl_import_t *m);
+static unsigned ctl_header(ctl_import_t *m);
+static json_t *ctl_line_json(ctl_import_t *m, size_t len);
+static json_t *ctl_line_csv(ctl_import_t *m);
+static json_t *ctl_cell(const char *column, char *text);
+static ctl_rc_t ctl_import_stop(ctl_import_t *m);
 
 
 ctl_rc_t
@@ -28,8 +32,11 @@ ctl_import_lines(ctl_import_t *m)
     ctl_rc_t  rc;
 
     rc = CTL_OK;
+    ctl_progress_begin(m->size ? "bytes" : "lines");
 
-    while (rc == CTL_OK && (more = ctl_read_line(m, &len)) != 0) {
+    while (rc == CTL_OK && !ctl_stopped()
+           && (more = ctl_read_line(m, &len)) != 0)
+    {
         m->lines++;
 
         if (more == -1) {
@@ -39,20 +46,22 @@ ctl_import_lines(ctl_import_t *m)
 
         rc = ctl_import_line(m, len);
 
-        if (m->n == CTL_BATCH && rc == CTL_OK) {
+        if (m->n > CTL_BATCH - CTL_ENTRIES && rc == CTL_OK) {
             rc = ctl_import_apply(m);
         }
 
-        if (m->lines % CTL_BATCH == 0) {
-            ctl_import_progress(m);
-        }
+        (void) ctl_progress(m->size ? m->read : m->lines, m->size);
     }
 
     if (rc == CTL_OK) {
         rc = ctl_import_apply(m);
     }
 
-    ctl_clear(m);
+    ctl_progress_end();
+
+    if (rc == CTL_OK && ctl_stopped()) {
+        return ctl_import_stop(m);
+    }
 
     if (rc == CTL_OK && ferror(m->file)) {
         return ctl_fail("cannot read \"%s\" after line %" PRIu64 " (%s)",
@@ -60,6 +69,19 @@ ctl_import_lines(ctl_import_t *m)
     }
 
     return rc;
+}
+
+
+static ctl_rc_t
+ctl_import_stop(ctl_import_t *m)
+{
+    char  text[160];
+
+    (void) snprintf(text, sizeof(text), "after line %" PRIu64 ", up to which "
+                    "all is %s: run it again for the rest", m->lines,
+                    m->dry_run ? "checked" : "stored");
+
+    return ctl_stop(text);
 }
 
 
@@ -85,7 +107,9 @@ ctl_read_line(ctl_import_t *m, size_t *len)
     m->read += n + (c == '\n');
     *len = n;
 
-    if (c == EOF && n == 0) {
+    /* what a signal cut off is no line */
+
+    if (c == EOF && (n == 0 || ctl_stopped())) {
         return 0;
     }
 
@@ -96,82 +120,175 @@ ctl_read_line(ctl_import_t *m, size_t *len)
 static ctl_rc_t
 ctl_import_line(ctl_import_t *m, size_t len)
 {
-    json_t                  *object;
-    ctl_rc_t                 rc;
-    unsigned                 i;
-    json_error_t             error;
-    referral_event_json_t    in;
-    referral_field_error_t  *wrong;
+    json_t    *object;
+    ctl_rc_t   rc;
+
+    if (len != 0 && m->line[len - 1] == '\r') {
+        m->line[--len] = '\0';
+    }
 
     if (strspn(m->line, " \t\r") >= len) {
         return CTL_OK;
     }
 
-    object = json_loadb(m->line, len, JSON_REJECT_DUPLICATES, &error);
-
-    if (!json_is_object(object)) {
-        ctl_refuse(m, m->lines, object ? "it is not a JSON object"
-                                       : error.text);
-        json_decref(object);
+    if (m->lines == 1 && ctl_header(m)) {
         return CTL_OK;
     }
 
-    referral_event_json(object, &in);
-
-    if (in.wrong.nerrors == 0) {
-        referral_event_json_rules(&m->rules, &in);
+    if (m->csv && strlen(m->line) != len) {
+        ctl_refuse(m, m->lines, "it has a byte of 0");
+        return CTL_OK;
     }
 
-    if (in.token.len != 0) {
-        referral_field_error(&in.wrong, "token", "it is not known here, only "
-                             "to nginx: name the code or the click id");
+    object = m->csv ? ctl_line_csv(m) : ctl_line_json(m, len);
+
+    if (object == NULL) {
+        return CTL_OK;
     }
 
-    rc = CTL_OK;
-
-    if (in.wrong.nerrors == 0) {
-        rc = m->dry_run ? ctl_import_known(m, &in.event)
-                        : ctl_import_event(m, &in.event);
-    }
-
-    m->refused += (in.wrong.nerrors != 0);
-
-    for (i = 0; i < in.wrong.nerrors; i++) {
-        wrong = &in.wrong.errors[i];
-        ctl_say(m, m->lines, "\"%.*s\": %s", (int) wrong->field.len,
-                wrong->field.data, wrong->message);
-    }
-
+    rc = m->kind->line(m, object);
     json_decref(object);
 
     return rc;
 }
 
 
-static void
-ctl_import_progress(ctl_import_t *m)
+static json_t *
+ctl_line_json(ctl_import_t *m, size_t len)
 {
-    if (!m->terminal) {
-        return;
+    json_t        *object;
+    json_error_t   error;
+
+    object = json_loadb(m->line, len, JSON_REJECT_DUPLICATES, &error);
+
+    if (json_is_object(object)) {
+        return object;
     }
 
-    m->shown = 1;
-    (void) fprintf(stderr, "\r%" PRIu64 " lines", m->lines);
+    ctl_refuse(m, m->lines, object ? "it is not a JSON object" : error.text);
+    json_decref(object);
 
-    if (m->size != 0) {
-        (void) fprintf(stderr, ", %u %%",
-                       (unsigned) (m->read * 100 / m->size));
-    }
+    return NULL;
 }
 
 
-static void
-ctl_clear(ctl_import_t *m)
+/* --------------------------------------------------------------- CSV -- */
+
+/* The first line is one when names stand in it, and the key among them. */
+
+static unsigned
+ctl_header(ctl_import_t *m)
 {
-    if (m->shown) {
-        m->shown = 0;
-        (void) fputs("\r\033[K", stderr);
+    char      *p, *row, *name;
+    unsigned   n, key;
+
+    row = m->line;
+
+    /* as some spreadsheets begin a file */
+
+    if (strncmp(row, "\xef\xbb\xbf", 3) == 0) {
+        row += 3;
     }
+
+    row = memcpy(m->columns, row, strlen(row) + 1);
+    p = row;
+    key = 0;
+
+    for (n = 0; row != NULL; n++) {
+        name = referral_csv_cell(&row);
+
+        if (name == NULL || *name == '\0'
+            || name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0')
+        {
+            return 0;
+        }
+
+        key |= (strcmp(name, m->kind->key) == 0);
+        memmove(p, name, strlen(name) + 1);
+        p += strlen(name) + 1;
+    }
+
+    m->ncolumns = n;
+    m->csv = key;
+
+    return key;
+}
+
+
+static json_t *
+ctl_line_csv(ctl_import_t *m)
+{
+    char        *row, *text;
+    json_t      *object, *value;
+    unsigned     n;
+    const char  *column;
+
+    row = m->line;
+    column = m->columns;
+    object = json_object();
+
+    for (n = 0; row != NULL && n < m->ncolumns; n++) {
+        text = referral_csv_cell(&row);
+        value = text ? ctl_cell(column, text) : NULL;
+
+        if (value == NULL) {
+            json_decref(object);
+            ctl_refuse(m, m->lines, text ? "it is not UTF-8"
+                                         : "a quote of it is not closed");
+            return NULL;
+        }
+
+        (void) json_object_set_new(object, column, value);
+        column += strlen(column) + 1;
+    }
+
+    if (row != NULL || n != m->ncolumns) {
+        json_decref(object);
+        ctl_refuse(m, m->lines, "it has not as many cells as the header");
+        return NULL;
+    }
+
+    return object;
+}
+
+
+/* Money is in minor units, never text in major ones: "50" would be both. */
+
+static json_t *
+ctl_cell(const char *column, char *text)
+{
+    if (*text == '\0') {
+        return json_null();
+    }
+
+    if (strcmp(column, "amount") != 0 && strcmp(column, "refunded") != 0) {
+        return json_string(text);
+    }
+
+    if (strspn(text, "0123456789") == strlen(text) && strlen(text) <= 18) {
+        return json_integer(strtoll(text, NULL, 10));
+    }
+
+    return json_false();
+}
+
+
+/* ------------------------------------------------------------- telling -- */
+
+unsigned
+ctl_exported(json_t *object, const char *key, const char *const *told)
+{
+    size_t  i;
+
+    if (json_object_get(object, key) == NULL) {
+        return 0;
+    }
+
+    for (i = 0; told[i] != NULL; i++) {
+        (void) json_object_del(object, told[i]);
+    }
+
+    return 1;
 }
 
 
@@ -179,14 +296,14 @@ void
 ctl_refuse(ctl_import_t *m, uint64_t line, const char *why)
 {
     m->refused++;
-    ctl_say(m, line, "%s", why);
+    ctl_say(line, "%s", why);
 }
 
 
 /* What comes from the file shall not speak to the terminal. */
 
 void
-ctl_say(ctl_import_t *m, uint64_t line, const char *fmt, ...)
+ctl_say(uint64_t line, const char *fmt, ...)
 {
     char     text[512], *p;
     va_list  args;
@@ -201,6 +318,5 @@ ctl_say(ctl_import_t *m, uint64_t line, const char *fmt, ...)
         }
     }
 
-    ctl_clear(m);
     (void) ctl_fail("line %" PRIu64 ": %s", line, text);
 }

@@ -70,7 +70,7 @@ ctl_purge(const ctl_args_t *args)
 }
 
 
-/* As nginx reads times: "30d", "1d 12h", a number alone is seconds. */
+/* As nginx reads times, "30d", "1d 12h"; but "90" may be meant as days. */
 
 static ctl_rc_t
 ctl_seconds(const char *text, int64_t *seconds)
@@ -100,13 +100,13 @@ ctl_seconds(const char *text, int64_t *seconds)
 
         for (i = last; i < 7 && units[i].name != *end; i++) { /* void */ }
 
-        if (i == 7 && *end != '\0') {
+        if (i == 7) {
             break;
         }
 
-        *seconds += n * units[i < 7 ? i : 6].seconds;
+        *seconds += n * units[i].seconds;
         last = i + 1;
-        end += (i < 7);
+        end++;
         end += (*end == ' ' && end[1] != '\0');
     }
 

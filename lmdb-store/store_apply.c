@@ -203,7 +203,7 @@ store_unique(store_txn_t *t, const referral_click_t *click, uint32_t code,
 }
 
 
-static void
+void
 store_put_code(store_txn_t *t, uint32_t program, const referral_code_t *code)
 {
     size_t          len;
@@ -445,9 +445,7 @@ store_may_change(const referral_code_change_t *change,
 }
 
 
-/* A code of the store, copied: what is written next may move the original. */
-
-static int
+int
 store_copy_code(store_txn_t *t, uint32_t program, referral_str_t name,
     unsigned char *copy, referral_code_t *code)
 {
@@ -476,7 +474,7 @@ store_copy_code(store_txn_t *t, uint32_t program, referral_str_t name,
 }
 
 
-static void
+void
 store_change_owner(store_txn_t *t, uint32_t program,
     const referral_code_t *old, const referral_code_t *new)
 {

@@ -16,6 +16,7 @@
 
 #define STORE_SMALLER    20     /* times, where a batch does not fit */
 #define STORE_WAITED_US  50     /* for the write lock: others want it too */
+#define STORE_SHARED     64     /* batches after one that waited */
 #define STORE_YIELD_US   150
 
 
@@ -188,7 +189,11 @@ store_run(referral_store_t *store, store_cells_t *cells,
 
             if (waited > STORE_WAITED_US) {
                 batch->contended = 1;
+                store->shared = STORE_SHARED;
                 (void) usleep(STORE_YIELD_US);
+
+            } else if (store->shared != 0) {
+                store->shared--;
             }
         }
     }
@@ -211,7 +216,7 @@ store_run_fitting(referral_store_t *store, store_cells_t *cells,
 {
     int  rc;
 
-    run->limit = STORE_BATCH;
+    run->limit = store->shared ? STORE_BATCH_SHARED : STORE_BATCH;
 
     if (source->at.pos >= source->end) {
         return store_run(store, cells, source, run, batch, what);

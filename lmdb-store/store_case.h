@@ -36,11 +36,20 @@ int store_case_open(store_case_t *c, store_txn_t *t, uint32_t program,
 /* Moves the event to a status, with a note; counters are the caller's. */
 void store_case_status(store_case_t *c, unsigned status);
 
+/* The fingerprint of an event, without its token. */
+uint64_t store_content(store_txn_t *t, const referral_event_t *event);
+
 /* Less than the event has to bring, after refunds. */
 int store_case_below(const store_case_t *c);
 
 
 /* store_customer.c */
+
+#define STORE_CUSTOMER_KEY  (6 + REFERRAL_ID_MAX)
+
+/* prog4 event2 customer; event 0: what the customer is bound to. */
+size_t store_customer_key(unsigned char *key, uint32_t program, uint16_t event,
+    referral_str_t customer);
 
 /* The code a customer is bound to: 1, or 0 when there is none. */
 int store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
@@ -65,6 +74,10 @@ void store_attribute(store_case_t *c, const referral_event_t *event);
 
 
 /* store_refund.c */
+
+#define STORE_REFUND_KEY  (5 + 2 * REFERRAL_ID_MAX)
+
+size_t store_refund_key(unsigned char *key, const referral_refund_t *refund);
 
 referral_result_t store_apply_refund(store_txn_t *t,
     const referral_record_t *record);
@@ -109,6 +122,10 @@ void store_uncredit(store_case_t *c);
 
 /* store_reward.c */
 
+#define STORE_LIMIT_KEY  (11 + REFERRAL_ID_MAX)
+
+/* The counter of a limit; 0: there is nobody to count for. */
+size_t store_limit_key(unsigned char *key, const store_reward_row_t *reward);
 /* Issues the i-th reward of the rules: 1, or 0 when its limit is used up. */
 int store_reward_issue(store_case_t *c, unsigned i, unsigned held);
 /* Moves a reward to a state: lists, counters, amounts, a note. */
@@ -169,6 +186,12 @@ void store_add(int64_t *sum, int64_t n);
 /* The amounts of rewards of a code; NULL: the transaction has failed. */
 store_account_t *store_account(store_txn_t *t,
     const store_reward_row_t *reward);
+
+
+/* store_rename.c */
+
+/* Whether the id is one that stands for a person who was erased. */
+int store_is_pseudonym(referral_str_t id);
 
 
 /* store_note.c */

@@ -32,9 +32,9 @@
 
 #define STORE_PUNCH_WINDOW    65536     /* pages looked for at a time */
 #define STORE_PUNCH_RUN       256       /* pages in one call, at most */
-#define STORE_PUNCH_HOLD_US   1000      /* the lock, about */
-#define STORE_PUNCH_PAUSE     5         /* times what it was held */
-#define STORE_PUNCH_PAUSE_US  5000      /* at least */
+#define STORE_PUNCH_HOLD_US   500       /* the lock, about */
+#define STORE_PUNCH_PAUSE     8         /* times what it was held */
+#define STORE_PUNCH_PAUSE_US  4000      /* at least */
 
 
 typedef struct {
@@ -328,10 +328,13 @@ store_punch_age(store_punch_t *p, referral_error_t *err)
 }
 
 
-/* Asked for behind the end, where there is nothing to lose. */
+/*
+ * Asked for behind the end, where there is nothing to lose as long as nobody
+ * writes.
+ */
 
-static referral_rc_t
-store_punch_possible(store_punch_t *p, referral_error_t *err)
+static int
+store_punch_try(store_punch_t *p)
 {
     int          rc;
     MDB_stat     stat;
@@ -346,9 +349,23 @@ store_punch_possible(store_punch_t *p, referral_error_t *err)
         rc = errno;
     }
 
-    if (rc == 0) {
-        rc = store_punch_hole(p, (uint64_t) st.st_size / p->page + 1, 1);
+    return (rc == 0) ? store_punch_hole(p, (uint64_t) st.st_size / p->page + 1,
+                                        1)
+                     : rc;
+}
+
+
+static referral_rc_t
+store_punch_possible(store_punch_t *p, referral_error_t *err)
+{
+    int  rc;
+
+    if (store_begin(&p->w, p->store, 0) != 0) {
+        return store_failed(&p->w, err);
     }
+
+    rc = store_punch_try(p);
+    store_abort(&p->w);
 
     if (rc == 0) {
         return REFERRAL_OK;

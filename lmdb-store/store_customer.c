@@ -8,9 +8,7 @@
 #include "store_case.h"
 
 
-/* prog4 event2 customer; event 0: what the customer is bound to. */
-
-static size_t
+size_t
 store_customer_key(unsigned char *key, uint32_t program, uint16_t event,
     referral_str_t customer)
 {
@@ -30,7 +28,7 @@ store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
 {
     MDB_val          v;
     store_binding_t  bound;
-    unsigned char    key[6 + REFERRAL_ID_MAX];
+    unsigned char    key[STORE_CUSTOMER_KEY];
 
     if (customer.len == 0
         || !store_get(t, STORE_CUS, key,
@@ -54,7 +52,7 @@ store_case_bind(store_case_t *c)
     store_order_t   *row;
     store_binding_t  bound;
     referral_code_t  code;
-    unsigned char    key[6 + REFERRAL_ID_MAX];
+    unsigned char    key[STORE_CUSTOMER_KEY];
 
     row = &c->order.row;
 
@@ -84,7 +82,7 @@ uint32_t
 store_place_taken(store_case_t *c)
 {
     MDB_val        v;
-    unsigned char  key[6 + REFERRAL_ID_MAX];
+    unsigned char  key[STORE_CUSTOMER_KEY];
 
     if (c->rule->once != REFERRAL_ONCE_CUSTOMER) {
         return 0;
@@ -105,7 +103,7 @@ store_place_taken(store_case_t *c)
 void
 store_place_take(store_case_t *c)
 {
-    unsigned char  key[6 + REFERRAL_ID_MAX];
+    unsigned char  key[STORE_CUSTOMER_KEY];
 
     if (c->rule->once == REFERRAL_ONCE_CUSTOMER) {
         store_put(c->t, STORE_CUS, key,
@@ -120,7 +118,7 @@ store_place_take(store_case_t *c)
 void
 store_place_free(store_case_t *c)
 {
-    unsigned char  key[6 + REFERRAL_ID_MAX];
+    unsigned char  key[STORE_CUSTOMER_KEY];
 
     if (c->order.row.flags & STORE_ORDER_ONCE) {
         store_delete(c->t, STORE_CUS, key,

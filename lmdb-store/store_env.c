@@ -207,6 +207,22 @@ store_try_open(const referral_options_t *opts, MDB_env **env)
 }
 
 
+/* liblmdb does not tell which of its two files it cannot use. */
+
+static const char *
+store_unusable(const char *path)
+{
+    char         file[sizeof(store_opened->path) + 32];
+    struct stat  st;
+
+    (void) snprintf(file, sizeof(file), "%s/lock.mdb", path);
+
+    return (stat(file, &st) == 0
+            && (!S_ISREG(st.st_mode) || access(file, R_OK|W_OK) == -1))
+           ? "lock" : "data";
+}
+
+
 /* Opening collides with another process that opens or closes right now. */
 
 static referral_rc_t
@@ -235,7 +251,8 @@ store_open_env(const referral_options_t *opts, MDB_env **env,
 
     result = store_rc(rc);
 
-    store_error(err, result, rc, "cannot open \"%s/data.mdb\"%s", opts->path,
+    store_error(err, result, rc, "cannot open \"%s/%s.mdb\"%s", opts->path,
+                store_unusable(opts->path),
                 (rc == ENOMEM) ? ", is the address space limited?" : "");
 
     return result;

@@ -45,7 +45,7 @@ store_print_str(uint64_t h, referral_str_t s)
 
 /* A coupon is the code it is looked up as. */
 
-static uint64_t
+uint64_t
 store_content(store_txn_t *t, const referral_event_t *event)
 {
     uint8_t         amount;
@@ -100,15 +100,25 @@ store_touches(const referral_event_t *event)
 }
 
 
+/* Who an erased customer was is not known, and not compared. */
+
 static int
-store_same_event(store_txn_t *t, const store_order_t *row,
+store_same_event(store_txn_t *t, const store_order_row_t *order,
     const referral_event_t *event)
 {
-    uint64_t  touches;
+    uint64_t              touches;
+    referral_event_t      known;
+    const store_order_t  *row;
 
+    row = &order->row;
+    known = *event;
     touches = store_touches(event);
 
-    return row->content == store_content(t, event)
+    if (known.customer.len != 0 && store_is_pseudonym(order->customer)) {
+        known.customer = order->customer;
+    }
+
+    return row->content == store_content(t, &known)
            && (row->touches == 0 || touches == 0 || row->touches == touches);
 }
 
@@ -423,7 +433,7 @@ store_apply_event(store_txn_t *t, const referral_record_t *record)
     awaited = known && c.order.row.status == REFERRAL_EVENT_AWAITED;
 
     if (known && !awaited) {
-        result.rc = store_same_event(t, &c.order.row, event)
+        result.rc = store_same_event(t, &c.order, event)
                     ? REFERRAL_OK : REFERRAL_CONFLICT;
         return result;
     }

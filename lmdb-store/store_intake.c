@@ -26,6 +26,9 @@
 #include "store_internal.h"
 
 
+#define STORE_WIPE_STEP  (1 << 20)   /* bytes of a log wiped at once */
+
+
 struct referral_intake_s {
     referral_store_t       *store;
     store_slot_t            slot;
@@ -47,6 +50,10 @@ struct referral_intake_s {
     store_source_t          source;
     store_position_t        durable;        /* applied and on disk */
     uint64_t                flushed;
+    uint64_t                wiped;          /* erasures: done, under way */
+    uint64_t                wiping;
+    uint64_t                wipe_pos;       /* of the log: what is left of it */
+    uint64_t                wipe_end;
 };
 
 
@@ -143,6 +150,7 @@ referral_intake_open(referral_store_t *store, referral_intake_t **out,
     intake->durable = intake->source.at;
     intake->generation = intake->source.at.generation;
     intake->seq = intake->source.at.seq;
+    intake->wiped = store_log_wiped(intake->slot.log_fd);
 
     atomic_store(&intake->taken_seq, intake->seq);
     atomic_store(&intake->applied_seq, intake->seq);
@@ -289,7 +297,8 @@ referral_rc_t
 referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
     referral_error_t *err)
 {
-    uint64_t  from, to, taken;
+    uint64_t       from, to, taken;
+    referral_rc_t  rc;
 
     /* in this order: what is taken is below the head that is read after it */
 
@@ -307,6 +316,22 @@ referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
         from = intake->durable.pos;
     }
 
+    /*
+     * Records name codes and rewards by numbers that a reader found in the
+     * store.  These are on disk first: a power cut would have them given to
+     * others.
+     */
+
+    if (from < to
+        && referral_store_last_id(intake->store) != intake->store->synced)
+    {
+        rc = store_sync(intake->store, err);
+
+        if (rc != REFERRAL_OK) {
+            return rc;
+        }
+    }
+
     if (from < to && store_log_write(intake, from, to) != 0) {
         store_error(err, REFERRAL_SYSTEM, errno,
                     "cannot write \"%s/intake-%03u.log\"",
@@ -322,11 +347,31 @@ referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
 }
 
 
+/* What is in the store for good is kept nowhere else. */
+
+static void
+store_forget(store_slot_t *s, uint64_t from, uint64_t to)
+{
+    size_t  len, left;
+
+    for ( /* void */ ; from < to; from += len) {
+        left = (size_t) (s->size - from % s->size);
+        len = (to - from < left) ? (size_t) (to - from) : left;
+        memset(s->data + from % s->size, 0, len);
+    }
+}
+
+
 static void
 store_release(referral_intake_t *intake, const store_position_t *durable)
 {
+    uint64_t  from;
+
+    from = intake->durable.pos;
     intake->durable = *durable;
     intake->slot.head->released_seq = durable->seq;
+
+    store_forget(&intake->slot, from, durable->pos);
 
     atomic_store_explicit(&intake->released, durable->pos,
                           memory_order_release);
@@ -388,6 +433,94 @@ referral_intake_apply(referral_intake_t *intake, unsigned sync,
                           memory_order_release);
 
     batch->more = (intake->source.at.pos < intake->source.end);
+
+    return REFERRAL_OK;
+}
+
+
+/* A step of wiping the log, of all but what has yet to be applied. */
+
+static int
+store_wipe_step(referral_intake_t *intake, uint64_t count)
+{
+    int       fd;
+    uint64_t  from, to;
+
+    fd = intake->slot.log_fd;
+
+    if (!intake->store->durable) {
+        intake->wiped = count;
+        return ftruncate(fd, 0);
+    }
+
+    from = (intake->flushed > intake->durable.pos) ? intake->flushed
+                                                   : intake->durable.pos;
+
+    if (intake->wiping != count) {
+        intake->wiping = count;
+        intake->wipe_pos = from;
+        intake->wipe_end = intake->durable.pos + intake->slot.size;
+    }
+
+    if (intake->wipe_pos < from) {
+        intake->wipe_pos = from;
+    }
+
+    to = intake->wipe_pos + STORE_WIPE_STEP;
+
+    if (to > intake->wipe_end) {
+        to = intake->wipe_end;
+    }
+
+    if (store_log_wipe(fd, intake->slot.size, intake->wipe_pos, to) == -1) {
+        return -1;
+    }
+
+    intake->wipe_pos = to;
+
+    if (to < intake->wipe_end) {
+        return 0;
+    }
+
+    intake->wiped = count;
+
+    return store_log_mark(fd, count);
+}
+
+
+referral_rc_t
+referral_intake_wipe(referral_intake_t *intake, unsigned *more,
+    referral_error_t *err)
+{
+    uint64_t       count;
+    referral_rc_t  rc;
+
+    *more = 0;
+    memset(err, 0, sizeof(referral_error_t));
+    rc = store_erasures(intake->store, &count, err);
+
+    if (rc != REFERRAL_OK || count == intake->wiped) {
+        return rc;
+    }
+
+    if (intake->durable.seq < intake->source.at.seq) {
+        rc = store_sync(intake->store, err);
+
+        if (rc != REFERRAL_OK) {
+            return rc;
+        }
+
+        store_release(intake, &intake->source.at);
+    }
+
+    if (store_wipe_step(intake, count) == -1) {
+        store_error(err, REFERRAL_SYSTEM, errno,
+                    "cannot wipe \"%s/intake-%03u.log\"",
+                    intake->store->path, intake->slot.slot);
+        return REFERRAL_SYSTEM;
+    }
+
+    *more = intake->wiped != count;
 
     return REFERRAL_OK;
 }

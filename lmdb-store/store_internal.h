@@ -19,6 +19,7 @@
  *   store_apply.c    what a record does: the one door
  *   store_count.c    counters of clicks: adding
  *   store_sums.c     counters of clicks: reading
+ *   store_codes.c    those of many codes
  *   store_base.c     counters of clicks: what is left of purged ones
  *   store_purge.c    clicks leave the journal
  *   store_read.c     snapshots, codes, clicks
@@ -47,6 +48,9 @@
  *   store_journal.c  reading the journal
  *   store_replay.c   the journal applied once more
  *   store_verify.c   the recount, see store_verify.h
+ *   store_erase.c    erasing a person: store_person.c finds them,
+ *                    store_rename.c changes rows, store_scrub.c inner pages,
+ *                    store_wipe.c logs
  */
 
 #ifndef REFERRAL_STORE_INTERNAL_H
@@ -77,6 +81,7 @@
 #define STORE_RING_MIN      ((uint64_t) 1 << 20)
 #define STORE_RING_MAX      ((uint64_t) 1 << 32)
 #define STORE_BATCH         8000            /* records in a transaction */
+#define STORE_BATCH_SHARED  1000            /* while others wait for the lock */
 #define STORE_BATCH_BYTES   (4 << 20)
 
 #define STORE_KEY_MAX       (4 + REFERRAL_OWNER_MAX + 1 + REFERRAL_CODE_MAX)
@@ -141,7 +146,9 @@ struct referral_store_s {
     unsigned                broken;
     unsigned                doubt;          /* of the meta pages on disk */
     unsigned                refs;
+    unsigned                shared;         /* batches that are to be short */
     uint64_t                serial;         /* of its transactions */
+    uint64_t                synced;         /* transaction known to be on disk */
     store_rules_t          *rules[STORE_MAX_PROGRAMS];  /* taken apart */
     _Atomic unsigned char   cases[STORE_MAX_PROGRAMS]; /* 0 not known, 1 fold,
                                                           2 case-sensitive */
@@ -373,6 +380,9 @@ uint32_t store_check(uint64_t generation, uint64_t seq, const void *data,
 referral_rc_t store_slot_lock(referral_store_t *store, unsigned slot,
     unsigned create, store_slot_t *s, referral_error_t *err);
 void store_slot_unlock(store_slot_t *s);
+/* The ring of the slot is in that directory. */
+void store_slot_place(referral_store_t *store, store_slot_t *s,
+    const char *dir);
 /* Maps the ring a dead owner left; NOT_FOUND when there is none of ours. */
 referral_rc_t store_slot_map(referral_store_t *store, store_slot_t *s,
     referral_error_t *err);
@@ -442,6 +452,20 @@ referral_rc_t store_recall_intake(referral_store_t *store,
     referral_error_t *err);
 
 
+/* store_wipe.c */
+
+/* Persons erased from the store, ever. */
+referral_rc_t store_erasures(referral_store_t *store, uint64_t *count,
+    referral_error_t *err);
+/* Of how many of them nothing is left in a log. */
+uint64_t store_log_wiped(int fd);
+int store_log_mark(int fd, uint64_t count);
+/* Zeros at these positions of a log: 0 or -1. */
+int store_log_wipe(int fd, uint64_t size, uint64_t from, uint64_t to);
+/* Empties the logs that nobody owns. */
+referral_rc_t store_wipe_idle(referral_store_t *store, referral_error_t *err);
+
+
 /* store_apply.c */
 
 /* The place in the journal that the next entry will have. */
@@ -456,6 +480,14 @@ uint32_t store_open_code(store_txn_t *t, uint32_t program, referral_str_t name,
 
 /* Applies one record.  Failures of the store are latched in t. */
 referral_result_t store_apply(store_txn_t *t, const referral_record_t *record);
+/* A code of the store, copied: what is written next may move the original. */
+int store_copy_code(store_txn_t *t, uint32_t program, referral_str_t name,
+    unsigned char *copy, referral_code_t *code);
+void store_put_code(store_txn_t *t, uint32_t program,
+    const referral_code_t *code);
+/* Lists the code under its new owner. */
+void store_change_owner(store_txn_t *t, uint32_t program,
+    const referral_code_t *old, const referral_code_t *new);
 /* prog4 owner 0 code: the codes of one owner, side by side. */
 size_t store_owner_key(store_txn_t *t, uint32_t program,
     const referral_code_t *code, unsigned char *key);
@@ -489,6 +521,13 @@ void store_base_program(store_base_t *base, unsigned dim, uint32_t id,
 void store_base_entries(store_base_t *base, uint32_t code,
     const store_entry_t *entries, size_t n);
 void store_base_key(unsigned char *key, uint32_t program, uint32_t day);
+
+
+/* store_sums.c */
+
+void store_counts_columns(referral_counts_t *out, const uint64_t *column);
+void store_counts_entry(referral_counts_t *counts,
+    const store_entry_t *entry);
 
 
 /* store_rules.c */

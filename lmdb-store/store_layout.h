@@ -12,6 +12,8 @@
  *         "N"                        u32 last program id
  *         "P" slot2                  store_position_t
  *         "I"                        directory of the rings
+ *         "I" slot2                  of that slot's
+ *         "E"                        u64 persons erased, ever
  *         "Z"                        u64 st_dev, u64 st_ino of the PID namespace
  *                                    of the last who opened an intake
  *         "M"                        u64 map_size nginx was given last
@@ -332,7 +334,7 @@ typedef struct {
     uint8_t                 version;
     uint8_t                 reserved[3];
     uint32_t                click_day;      /* of the last that gave points */
-    uint64_t                clicks;         /* that day */
+    uint64_t                clicks;         /* that did, that day */
     int64_t                 points;
     uint64_t                rewards[REFERRAL_REWARD_STATES];
 } store_score_t;

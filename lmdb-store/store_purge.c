@@ -19,6 +19,7 @@
 #define STORE_PURGE_ROWS   500      /* deleted in a step */
 #define STORE_PURGE_LOOK   10000    /* looked at in a step */
 #define STORE_PURGE_YOUNG  1000     /* clicks that are too young, in a row */
+#define STORE_PURGE_FEWER  8        /* times, where a step does not fit */
 
 
 typedef struct {
@@ -28,6 +29,7 @@ typedef struct {
     unsigned                young;
     unsigned                kept;
     unsigned                blocked;        /* a young one was met */
+    unsigned                left;           /* rows for another step */
     unsigned                n;
     uint64_t                from;           /* all before it is done with */
     uint64_t                rows[STORE_PURGE_ROWS];
@@ -218,6 +220,32 @@ store_purge_rows(referral_store_t *store, store_cells_t *cells,
 }
 
 
+/* In a map that is nearly full, a few rows at a time make room for more. */
+
+static referral_rc_t
+store_purge_fitting(referral_store_t *store, store_cells_t *cells,
+    store_purge_t *p, unsigned *purged, referral_error_t *err)
+{
+    referral_rc_t  rc;
+
+    rc = store_purge_rows(store, cells, p, purged, err);
+
+    while (rc == REFERRAL_FULL && p->n >= STORE_PURGE_FEWER) {
+        p->n /= STORE_PURGE_FEWER;
+        p->left = 1;
+
+        if (p->from > p->rows[p->n]) {
+            p->from = p->rows[p->n];
+        }
+
+        store_cells_clear(cells);
+        rc = store_purge_rows(store, cells, p, purged, err);
+    }
+
+    return rc;
+}
+
+
 referral_rc_t
 referral_store_purge(referral_store_t *store, uint32_t program,
     int64_t before, referral_purge_t *step, referral_error_t *err)
@@ -253,11 +281,11 @@ referral_store_purge(referral_store_t *store, uint32_t program,
         return REFERRAL_FULL;
     }
 
-    rc = store_purge_rows(store, cells, &p, &step->purged, err);
+    rc = store_purge_fitting(store, cells, &p, &step->purged, err);
     store_cells_destroy(cells);
 
     step->kept = p.kept;
-    step->more = rc == REFERRAL_OK && (p.n == STORE_PURGE_ROWS
+    step->more = rc == REFERRAL_OK && (p.left || p.n == STORE_PURGE_ROWS
                                        || p.looked == STORE_PURGE_LOOK);
 
     return rc;

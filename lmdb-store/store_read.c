@@ -152,6 +152,17 @@ referral_snapshot_id(referral_snapshot_t *snap)
 
 
 uint64_t
+referral_snapshot_file(referral_snapshot_t *snap)
+{
+    const store_head_t  *head;
+
+    head = &snap->t.store->head;
+
+    return store_get_be64(head->incarnation) + head->copies;
+}
+
+
+uint64_t
 referral_store_last_id(referral_store_t *store)
 {
     MDB_envinfo  info;
@@ -493,7 +504,8 @@ store_slots(store_txn_t *t)
 
 /*
  * Counting free pages takes its time in a large store: where house is kept,
- * that was done not long ago.  A tool shows the map that nginx has.
+ * that was done not long ago.  A tool shows the map that nginx has, and the
+ * level there is; nginx shows the one in force.
  */
 
 static void
@@ -522,7 +534,8 @@ store_info_pages(store_txn_t *t, const MDB_envinfo *info, uint64_t page,
 
     out->used = used * page;
     out->percent = store_level_percent(used, out->map_size / page);
-    out->level = store_level_of(used, out->map_size / page);
+    out->level = store->alone ? store_level_of(used, out->map_size / page)
+                              : referral_store_level(store);
 }
 
 

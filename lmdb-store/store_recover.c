@@ -16,8 +16,16 @@
 #include "store_internal.h"
 
 
+static void
+store_slot_key(unsigned char *key, unsigned char what, unsigned slot)
+{
+    key[0] = what;
+    store_be16(key + 1, (uint16_t) slot);
+}
+
+
 static referral_rc_t
-store_read_position(referral_store_t *store, unsigned slot,
+store_read_position(referral_store_t *store, unsigned slot, unsigned flags,
     store_position_t *at, referral_error_t *err)
 {
     MDB_val        v;
@@ -26,10 +34,9 @@ store_read_position(referral_store_t *store, unsigned slot,
 
     memset(at, 0, sizeof(store_position_t));
 
-    key[0] = 'P';
-    store_be16(key + 1, (uint16_t) slot);
+    store_slot_key(key, 'P', slot);
 
-    if (store_begin(&t, store, MDB_RDONLY) == 0) {
+    if (store_begin(&t, store, flags) == 0) {
         if (store_get(&t, STORE_META, key, sizeof(key), &v)
             && v.mv_size == sizeof(store_position_t))
         {
@@ -140,6 +147,72 @@ store_recover_log(referral_store_t *store, store_slot_t *s,
 }
 
 
+/*
+ * The ring is where its last owner had it: nginx may have been told of another
+ * directory since.
+ */
+
+static referral_rc_t
+store_recall_place(referral_store_t *store, store_slot_t *s,
+    referral_error_t *err)
+{
+    char           dir[sizeof(store->intake_path)];
+    MDB_val        v;
+    store_txn_t    t;
+    unsigned char  key[3], used[3];
+
+    store_slot_key(key, 'I', s->slot);
+    store_slot_key(used, 'P', s->slot);
+
+    if (store_begin(&t, store, MDB_RDONLY) == 0) {
+
+        /* older stores know of one directory for all slots */
+
+        if ((store_get(&t, STORE_META, key, sizeof(key), &v)
+             || (store_get(&t, STORE_META, used, sizeof(used), &v)
+                 && store_get(&t, STORE_META, "I", 1, &v)))
+            && v.mv_size < sizeof(dir))
+        {
+            memcpy(dir, v.mv_data, v.mv_size);
+            dir[v.mv_size] = '\0';
+            store_slot_place(store, s, dir);
+        }
+
+        store_abort(&t);
+    }
+
+    return store_failed(&t, err);
+}
+
+
+static int
+store_elsewhere(referral_store_t *store, store_slot_t *s)
+{
+    size_t  len;
+
+    len = strlen(store->intake_path);
+
+    return strncmp(s->ring_path, store->intake_path, len) != 0
+           || strcmp(s->ring_path + len, strrchr(s->ring_path, '/')) != 0;
+}
+
+
+static void
+store_put_place(store_txn_t *t, unsigned slot)
+{
+    size_t          len;
+    const char     *dir;
+    unsigned char   key[3];
+
+    dir = t->store->intake_path;
+    len = strlen(dir);
+    store_slot_key(key, 'I', slot);
+
+    store_put(t, STORE_META, "I", 1, dir, len);
+    store_put(t, STORE_META, key, sizeof(key), dir, len);
+}
+
+
 referral_rc_t
 store_recover(referral_store_t *store, store_slot_t *s,
     store_position_t *position, unsigned *records, referral_error_t *err)
@@ -151,10 +224,26 @@ store_recover(referral_store_t *store, store_slot_t *s,
     memset(&source, 0, sizeof(store_source_t));
     source.slot = (uint16_t) s->slot;
 
-    rc = store_read_position(store, s->slot, &source.at, err);
+    /*
+     * Who died between the meta page of his commit and telling readers of it
+     * has left a commit that only the next writer sees.
+     */
+
+    rc = store_read_position(store, s->slot, 0, &source.at, err);
+
+    if (rc == REFERRAL_OK) {
+        rc = store_recall_place(store, s, err);
+    }
 
     if (rc == REFERRAL_OK) {
         rc = store_recover_ring(store, s, &source, records, err);
+    }
+
+    /* a ring elsewhere that cannot be read now may be later: there are more
+       slots than this one */
+
+    if (rc == REFERRAL_SYSTEM && store_elsewhere(store, s)) {
+        return REFERRAL_BUSY;
     }
 
     if (rc == REFERRAL_OK) {
@@ -170,21 +259,24 @@ store_recover(referral_store_t *store, store_slot_t *s,
 
     if (store_begin(&t, store, 0) == 0) {
         store_put_position(&t, &source, &source.at);
-        store_put(&t, STORE_META, "I", 1, store->intake_path,
-                  strlen(store->intake_path));
+        store_put_place(&t, s->slot);
         store_put_namespace(&t);
         (void) store_commit(&t);
     }
 
     rc = store_failed(&t, err);
 
-    if (rc != REFERRAL_OK) {
-        return rc;
+    if (rc == REFERRAL_OK) {
+        rc = store_sync(store, err);
     }
 
-    *position = source.at;
+    if (rc == REFERRAL_OK) {
+        *position = source.at;
+        store_slot_unlink_ring(s);
+        store_slot_place(store, s, store->intake_path);
+    }
 
-    return store_sync(store, err);
+    return rc;
 }
 
 
@@ -236,12 +328,15 @@ store_slot_orphaned(referral_store_t *store, store_slot_t *s)
     store_position_t   at;
     store_ring_head_t  head;
 
+    (void) store_recall_place(store, s, NULL);
+
     if (access(s->ring_path, F_OK) == 0) {
         return 1;
     }
 
     return pread(s->log_fd, &head, sizeof(head), 0) == sizeof(head)
-           && store_read_position(store, s->slot, &at, NULL) == REFERRAL_OK
+           && store_read_position(store, s->slot, MDB_RDONLY, &at, NULL)
+              == REFERRAL_OK
            && head.generation == at.generation;
 }
 

@@ -12,7 +12,7 @@
 #include "store_case.h"
 
 
-static size_t
+size_t
 store_refund_key(unsigned char *key, const referral_refund_t *refund)
 {
     unsigned char  *p;
@@ -221,7 +221,7 @@ store_apply_refund(store_txn_t *t, const referral_record_t *record)
     unsigned                  known, whole;
     store_case_t              c;
     referral_result_t         result;
-    unsigned char             key[5 + 2 * REFERRAL_ID_MAX];
+    unsigned char             key[STORE_REFUND_KEY];
     const referral_refund_t  *refund;
 
     memset(&result, 0, sizeof(result));

@@ -35,9 +35,7 @@ store_period(unsigned per, int64_t ms)
 }
 
 
-/* The counter of a limit; 0: there is nobody to count for. */
-
-static size_t
+size_t
 store_limit_key(unsigned char *key, const store_reward_row_t *reward)
 {
     unsigned char  *p;
@@ -71,7 +69,7 @@ store_limit(store_txn_t *t, store_reward_row_t *reward, uint32_t limit, int n)
     size_t         len;
     MDB_val        v;
     uint32_t       issued;
-    unsigned char  key[11 + REFERRAL_ID_MAX];
+    unsigned char  key[STORE_LIMIT_KEY];
 
     len = store_limit_key(key, reward);
 

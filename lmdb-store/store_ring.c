@@ -32,12 +32,26 @@ store_hex(char *out, const unsigned char *data, size_t len)
 }
 
 
+void
+store_slot_place(referral_store_t *store, store_slot_t *s, const char *dir)
+{
+    char  id[33], incarnation[17];
+
+    store_hex(id, store->head.id, sizeof(store->head.id));
+    store_hex(incarnation, store->head.incarnation,
+              sizeof(store->head.incarnation));
+
+    (void) snprintf(s->ring_path, sizeof(s->ring_path),
+                    "%s/referral-%s-%s-%03u", dir, id, incarnation, s->slot);
+}
+
+
 referral_rc_t
 store_slot_lock(referral_store_t *store, unsigned slot, unsigned create,
     store_slot_t *s, referral_error_t *err)
 {
     int   flags;
-    char  path[sizeof(store->path) + 32], id[33], incarnation[17];
+    char  path[sizeof(store->path) + 32];
 
     memset(s, 0, sizeof(store_slot_t));
     s->slot = slot;
@@ -63,13 +77,7 @@ store_slot_lock(referral_store_t *store, unsigned slot, unsigned create,
         return REFERRAL_BUSY;
     }
 
-    store_hex(id, store->head.id, sizeof(store->head.id));
-    store_hex(incarnation, store->head.incarnation,
-              sizeof(store->head.incarnation));
-
-    (void) snprintf(s->ring_path, sizeof(s->ring_path),
-                    "%s/referral-%s-%s-%03u", store->intake_path, id,
-                    incarnation, slot);
+    store_slot_place(store, s, store->intake_path);
 
     return REFERRAL_OK;
 }

@@ -237,7 +237,15 @@ store_click_counts(store_txn_t *t, const store_click_row_t *row,
         score->clicks = 0;
     }
 
-    return score->clicks++ < rule->limit;
+    /* what gives nothing leaves no trace: it will be purged */
+
+    if (score->clicks >= rule->limit) {
+        return 0;
+    }
+
+    score->clicks++;
+
+    return 1;
 }
 
 

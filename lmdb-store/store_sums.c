@@ -1,8 +1,7 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * Counters of clicks as they are read: totals, sums by one dimension, sums of
- * each code.
+ * Counters of clicks as they are read: totals, sums by one dimension.
  */
 
 #include <stdlib.h>
@@ -26,8 +25,8 @@ referral_counts_total(const referral_counts_t *counts)
 }
 
 
-static void
-store_add_columns(referral_counts_t *out, const uint64_t *column)
+void
+store_counts_columns(referral_counts_t *out, const uint64_t *column)
 {
     unsigned  i;
 
@@ -57,7 +56,7 @@ referral_counts_get(referral_snapshot_t *snap, uint32_t program,
 
         if (store_get(t, STORE_PRG, key, 13, &v) && v.mv_size == sizeof(prg)) {
             memcpy(&prg, v.mv_data, sizeof(prg));
-            store_add_columns(out, prg.column);
+            store_counts_columns(out, prg.column);
         }
 
     } else {
@@ -66,7 +65,7 @@ referral_counts_get(referral_snapshot_t *snap, uint32_t program,
 
         if (store_get(t, STORE_HOT, key, 8, &v) && v.mv_size >= sizeof(hot)) {
             memcpy(&hot, v.mv_data, sizeof(hot));
-            store_add_columns(out, hot.total);
+            store_counts_columns(out, hot.total);
         }
     }
 
@@ -163,8 +162,8 @@ store_day_entries(store_txn_t *t, uint32_t program, uint32_t code,
 }
 
 
-static void
-store_add_entry(referral_counts_t *counts, const store_entry_t *entry)
+void
+store_counts_entry(referral_counts_t *counts, const store_entry_t *entry)
 {
     if (entry->column < REFERRAL_CLASSES) {
         counts->classes[entry->column] += entry->count;
@@ -201,12 +200,12 @@ store_scan_row(const store_scan_t *scan, uint32_t day, uint32_t id,
     memcpy(&prg, v->mv_data, sizeof(prg));
 
     if (scan->sums != NULL) {
-        store_add_columns(store_sum(scan->sums, id), prg.column);
+        store_counts_columns(store_sum(scan->sums, id), prg.column);
         return 0;
     }
 
     memset(&counts, 0, sizeof(counts));
-    store_add_columns(&counts, prg.column);
+    store_counts_columns(&counts, prg.column);
 
     label.len = 0;
     label.data = (const unsigned char *) "";
@@ -435,7 +434,7 @@ store_counts_code(store_txn_t *t, uint32_t program, uint32_t code,
 
         for (i = 0; i < n; i++) {
             if (entries[i].dim == want) {
-                store_add_entry(store_sum(sums, entries[i].id), &entries[i]);
+                store_counts_entry(store_sum(sums, entries[i].id), &entries[i]);
             }
         }
 
@@ -474,86 +473,4 @@ referral_counts_by(referral_snapshot_t *snap, uint32_t program,
 
     return store_counts_code(&snap->t, program, code_id, dim, from, to, visit,
                              data);
-}
-
-
-/* One code's clicks in a range of days; all time from its record. */
-
-static void
-store_code_sum(referral_snapshot_t *snap, uint32_t program, uint32_t code,
-    uint32_t from, uint32_t to, referral_counts_t *out)
-{
-    size_t         i, n;
-    uint32_t       day;
-    store_entry_t  entries[STORE_ENTRIES_MAX];
-
-    if (to == 0) {
-        (void) referral_counts_get(snap, program, code, out);
-        return;
-    }
-
-    memset(out, 0, sizeof(referral_counts_t));
-    store_code_days(&snap->t, program, code, &from, &to);
-
-    for (day = from; day <= to; day++) {
-        n = store_day_entries(&snap->t, program, code, day, entries);
-
-        for (i = 0; i < n; i++) {
-            if (entries[i].dim == STORE_DIM_ALL) {
-                store_add_entry(out, &entries[i]);
-            }
-        }
-    }
-}
-
-
-referral_rc_t
-referral_counts_codes(referral_snapshot_t *snap, uint32_t program,
-    uint32_t after, uint32_t from, uint32_t to,
-    referral_counts_code_visit_pt visit, void *data)
-{
-    int                rc;
-    MDB_val            k, v;
-    uint32_t           id;
-    store_txn_t       *t;
-    MDB_cursor        *cursor;
-    referral_str_t     name;
-    unsigned char      key[8];
-    referral_counts_t  counts;
-
-    t = &snap->t;
-
-    rc = mdb_cursor_open(t->txn, t->store->dbi[STORE_HOT], &cursor);
-    if (rc != 0) {
-        store_fail(t, rc, "mdb_cursor_open()");
-        return store_rc(rc);
-    }
-
-    store_be32(key, program);
-    store_be32(key + 4, after + 1);
-    k.mv_size = sizeof(key);
-    k.mv_data = key;
-
-    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-         rc == 0 && k.mv_size == sizeof(key)
-         && memcmp(k.mv_data, key, 4) == 0;
-         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))
-    {
-        id = store_get_be32((unsigned char *) k.mv_data + 4);
-        store_code_sum(snap, program, id, from, to, &counts);
-
-        if (to != 0 && referral_counts_total(&counts) == 0) {
-            continue;
-        }
-
-        name = store_code_name(t, id);
-
-        if (visit(data, id, name, &counts) != 0) {
-            break;
-        }
-    }
-
-    mdb_cursor_close(cursor);
-
-    return store_rc(t->rc);
 }

@@ -262,16 +262,19 @@ store_abort(store_txn_t *t)
 referral_rc_t
 store_sync(referral_store_t *store, referral_error_t *err)
 {
-    int  rc;
+    int          rc;
+    MDB_envinfo  info;
 
     rc = store->broken ? MDB_PANIC : store_gate_enter(store);
 
     if (rc == 0) {
+        (void) mdb_env_info(store->env, &info);
         rc = mdb_env_sync(store->env, 1);
         store_gate_leave(store);
     }
 
     if (rc == 0) {
+        store->synced = info.me_last_txnid;
         return REFERRAL_OK;
     }
 

@@ -11,8 +11,7 @@
  *   ngx_http_referral_api_signature.c signed bodies, their secrets
  *   ngx_http_referral_api_json.c      JSON out, into a pool
  *   ngx_http_referral_api_answer.c    problem documents, headers, answers
- *   ngx_http_referral_api_fields.c    the rules of a code's fields
- *   ngx_http_referral_api_landing.c   the rules of its landing
+ *   ngx_http_referral_api_fields.c    the fields of a code
  *   ngx_http_referral_api_codes.c     GET of codes
  *   ngx_http_referral_api_write.c     PUT, POST and DELETE of codes
  *   ngx_http_referral_api_batch.c     many codes in one POST, and dry runs
@@ -36,6 +35,7 @@
 #define NGX_HTTP_REFERRAL_API_H
 
 #include "ngx_http_referral_module.h"
+#include "referral_code_json.h"
 #include "referral_event_json.h"
 #include "referral_out.h"
 #include "referral_signature.h"
@@ -254,26 +254,13 @@ ngx_int_t ngx_http_referral_api_etag(ngx_http_referral_api_ctx_t *api,
 
 /* ngx_http_referral_api_fields.c */
 
-/* A code's syntax, [A-Za-z0-9][A-Za-z0-9_-]{0,63}. */
-ngx_uint_t ngx_http_referral_api_code_valid(referral_str_t code);
-
-/* NULL, or what is wrong with the owner of a code. */
-const char *ngx_http_referral_api_owner_wrong(referral_str_t owner);
-
 /*
  * The fields of a code into a change, in the pool; with_code: the object may
  * name the code.  Errors are added to the problem.
  */
-void ngx_http_referral_api_fields(ngx_http_referral_api_ctx_t *api,
+ngx_int_t ngx_http_referral_api_fields(ngx_http_referral_api_ctx_t *api,
     json_t *object, ngx_uint_t with_code, referral_code_change_t *change,
     ngx_http_referral_api_problem_t *problem);
-
-
-/* ngx_http_referral_api_landing.c */
-
-/* NULL, or what is wrong with the landing of a code, which is terminated. */
-const char *ngx_http_referral_api_landing_wrong(
-    ngx_http_referral_api_ctx_t *api, referral_str_t landing);
 
 
 /* ngx_http_referral_api_codes.c */

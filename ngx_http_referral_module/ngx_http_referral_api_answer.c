@@ -257,14 +257,15 @@ ngx_http_referral_api_etag(ngx_http_referral_api_ctx_t *api,
     referral_snapshot_t *snap, uint32_t salt)
 {
     api->etag.data = ngx_pnalloc(api->request->pool,
-                                 api->program->name.len + NGX_INT64_LEN
-                                 + NGX_INT32_LEN + sizeof("\"--\""));
+                                 api->program->name.len + 2 * NGX_INT64_LEN
+                                 + NGX_INT32_LEN + sizeof("\"---\""));
     if (api->etag.data == NULL) {
         return NGX_ERROR;
     }
 
-    api->etag.len = ngx_sprintf(api->etag.data, "\"%V-%uxL-%uxD\"",
+    api->etag.len = ngx_sprintf(api->etag.data, "\"%V-%uxL-%uxL-%uxD\"",
                                 &api->program->name,
+                                referral_snapshot_file(snap),
                                 referral_snapshot_id(snap), salt)
                     - api->etag.data;
 

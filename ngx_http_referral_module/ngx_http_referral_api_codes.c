@@ -72,7 +72,7 @@ ngx_http_referral_api_code_lookup(ngx_http_referral_api_ctx_t *api,
 
     rc = REFERRAL_NOT_FOUND;
 
-    if (ngx_http_referral_api_code_valid(name)) {
+    if (referral_code_right(name)) {
         program = ngx_http_referral_program_id(api->program->index);
         rc = referral_code_get(snap, program, name, code);
     }
@@ -164,7 +164,7 @@ ngx_http_referral_api_code_list_args(ngx_http_referral_api_ctx_t *api,
     if (arg != NULL) {
         *after = ngx_http_referral_str(*arg);
 
-        if (!ngx_http_referral_api_code_valid(*after)) {
+        if (!referral_code_right(*after)) {
             ngx_http_referral_api_error(api->request->pool, &api->problem,
                                         ngx_http_referral_text("after"),
                                         "it is not the \"next\" of a list");
@@ -175,7 +175,7 @@ ngx_http_referral_api_code_list_args(ngx_http_referral_api_ctx_t *api,
 
     if (arg != NULL) {
         *owner = ngx_http_referral_str(*arg);
-        why = ngx_http_referral_api_owner_wrong(*owner);
+        why = referral_owner_wrong(*owner);
 
         if (why != NULL) {
             ngx_http_referral_api_error(api->request->pool, &api->problem,

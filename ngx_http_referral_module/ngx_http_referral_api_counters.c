@@ -336,8 +336,16 @@ ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
         return 1;
     }
 
-    report->n++;
     report->next = code_id;
+
+    /* others are to be served, too: a page may have fewer rows, or none */
+
+    if (report->query.to != 0 && referral_counts_total(counts) == 0) {
+        report->more = 1;
+        return 1;
+    }
+
+    report->n++;
 
     referral_out_open(&report->out, NULL, "{");
     referral_out_str(&report->out, "code", code);

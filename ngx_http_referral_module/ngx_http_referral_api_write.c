@@ -36,6 +36,7 @@ ngx_int_t
 ngx_http_referral_api_code_put(ngx_http_referral_api_ctx_t *api)
 {
     json_t                           *object;
+    ngx_int_t                         rc;
     referral_str_t                    name;
     ngx_http_referral_api_write_t    *write;
     ngx_http_referral_api_problem_t  *problem;
@@ -54,15 +55,18 @@ ngx_http_referral_api_code_put(ngx_http_referral_api_ctx_t *api)
     write = api->writes;
     name = ngx_http_referral_str(api->id);
 
-    ngx_http_referral_api_fields(api, object, 0, &write->change, problem);
+    rc = ngx_http_referral_api_fields(api, object, 0, &write->change, problem);
 
     json_decref(object);
 
-    if (!ngx_http_referral_api_code_valid(name)) {
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!referral_code_right(name)) {
         ngx_http_referral_api_error(api->request->pool, problem,
                                     ngx_http_referral_text("code"),
-                                    "it is not a letter or digit and up to 63 "
-                                    "of [A-Za-z0-9_-]");
+                                    REFERRAL_CODE_WRONG);
     }
 
     if (problem->errors.nelts) {
@@ -97,7 +101,7 @@ ngx_http_referral_api_code_delete(ngx_http_referral_api_ctx_t *api)
     change->set = REFERRAL_SET_STATUS|REFERRAL_CODE_OLD;
     change->status = REFERRAL_STATUS_ENDED;
 
-    if (!ngx_http_referral_api_code_valid(change->code)) {
+    if (!referral_code_right(change->code)) {
         ngx_http_referral_api_missing(api->writes);
     }
 
@@ -187,6 +191,7 @@ ngx_http_referral_api_new_code(ngx_http_referral_api_write_t *write,
     ngx_str_t *text)
 {
     json_t                           *object;
+    ngx_int_t                         rc;
     ngx_http_referral_api_ctx_t      *api;
     ngx_http_referral_api_problem_t  *problem;
 
@@ -198,9 +203,14 @@ ngx_http_referral_api_new_code(ngx_http_referral_api_write_t *write,
         return;
     }
 
-    ngx_http_referral_api_fields(api, object, 1, &write->change, problem);
+    rc = ngx_http_referral_api_fields(api, object, 1, &write->change, problem);
 
     json_decref(object);
+
+    if (rc != NGX_OK) {
+        ngx_http_referral_api_unconfirmed(write);
+        return;
+    }
 
     if (!(write->change.set & REFERRAL_SET_OWNER)
         && problem->errors.nelts == 0)

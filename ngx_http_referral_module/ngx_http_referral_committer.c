@@ -19,6 +19,7 @@
 #define NGX_HTTP_REFERRAL_RETRY      1000   /* ms between tries to open */
 #define NGX_HTTP_REFERRAL_MAINTAIN   5000   /* ms between housekeeping */
 #define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
+#define NGX_HTTP_REFERRAL_END        5000   /* ms without progress at the end */
 #define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
 #define NGX_HTTP_REFERRAL_GATHER     8      /* steps of some 100 us */
 #define NGX_HTTP_REFERRAL_YIELD      200    /* ms a purge is put off */
@@ -57,6 +58,16 @@ typedef struct {
 static ngx_http_referral_committer_t  committer;
 
 
+/* An end that could wait no longer stops the thread here. */
+
+static void
+ngx_http_referral_checkpoint(void)
+{
+    pthread_mutex_lock(&committer.mutex);
+    pthread_mutex_unlock(&committer.mutex);
+}
+
+
 static referral_rc_t
 ngx_http_referral_open_programs(referral_error_t *err)
 {
@@ -68,6 +79,8 @@ ngx_http_referral_open_programs(referral_error_t *err)
     program = committer.conf->programs.elts;
 
     for (i = 0; i < committer.conf->programs.nelts; i++) {
+        ngx_http_referral_checkpoint();
+
         case_sensitive = program[i]->case_sensitive ? 1 : 0;
 
         rc = referral_store_program(committer.store,
@@ -77,6 +90,8 @@ ngx_http_referral_open_programs(referral_error_t *err)
         if (rc != REFERRAL_OK) {
             return rc;
         }
+
+        ngx_http_referral_checkpoint();
 
         rc = referral_store_rules(committer.store, committer.programs[i],
                                   program[i]->rules, err);
@@ -164,6 +179,17 @@ ngx_http_referral_taken(referral_intake_t *intake)
     referral_intake_info(intake, &info);
 
     return info.taken_seq;
+}
+
+
+static uint64_t
+ngx_http_referral_applied(referral_intake_t *intake)
+{
+    referral_intake_info_t  info;
+
+    referral_intake_info(intake, &info);
+
+    return info.applied_seq;
 }
 
 
@@ -272,9 +298,9 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
 
 
 static void
-ngx_http_referral_maintain(void)
+ngx_http_referral_maintain(referral_intake_t *intake)
 {
-    unsigned          records;
+    unsigned          records, more;
     referral_rc_t     rc;
     referral_error_t  err;
 
@@ -291,6 +317,13 @@ ngx_http_referral_maintain(void)
 
     if (err.text[0] != '\0') {
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 1);
+    }
+
+    if (referral_intake_wipe(intake, &more, &err) != REFERRAL_OK) {
+        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 0);
+
+    } else if (more) {
+        committer.next_maintain = ngx_http_referral_now();
     }
 }
 
@@ -435,17 +468,17 @@ ngx_http_referral_turn(referral_intake_t *intake)
 
     pthread_mutex_unlock(&committer.mutex);
 
+    ngx_http_referral_growth_remap(committer.store);
+
     if (flush) {
         ngx_http_referral_flush(intake);
     }
-
-    ngx_http_referral_growth(committer.store);
 
     now = ngx_http_referral_now();
 
     if (!stop && now >= committer.next_maintain) {
         committer.next_maintain = now + NGX_HTTP_REFERRAL_MAINTAIN;
-        ngx_http_referral_maintain();
+        ngx_http_referral_maintain(intake);
         committer.next_tick = 0;
     }
 
@@ -469,6 +502,8 @@ ngx_http_referral_turn(referral_intake_t *intake)
         committer.next_apply = ngx_http_referral_now()
                                + committer.conf->interval;
     }
+
+    ngx_http_referral_growth_say(committer.store);
 
     if (!stop) {
         ngx_http_referral_purge_turn();
@@ -622,8 +657,46 @@ ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
 }
 
 
+/*
+ * Not for ever: a process that stands still may have the write lock.  The
+ * mutex stays locked then: the thread comes to it before it looks at anything
+ * that ends with the configuration.
+ */
+
+static ngx_int_t
+ngx_http_referral_join(void)
+{
+    uint64_t            end, applied, before;
+    struct timespec     ts;
+    referral_intake_t  *intake;
+
+    intake = ngx_http_referral_committer_intake();
+    applied = (intake != NULL) ? ngx_http_referral_applied(intake) : 0;
+
+    do {
+        end = ngx_http_referral_now() + NGX_HTTP_REFERRAL_END;
+        ts.tv_sec = (time_t) (end / 1000);
+        ts.tv_nsec = (long) (end % 1000) * 1000000;
+
+        if (pthread_clockjoin_np(committer.thread, NULL, CLOCK_MONOTONIC, &ts)
+            == 0)
+        {
+            return NGX_OK;
+        }
+
+        before = applied;
+        applied = (intake != NULL) ? ngx_http_referral_applied(intake) : 0;
+
+    } while (applied != before);
+
+    pthread_mutex_lock(&committer.mutex);
+
+    return NGX_ERROR;
+}
+
+
 void
-ngx_http_referral_committer_stop(void)
+ngx_http_referral_committer_stop(ngx_log_t *log)
 {
     referral_intake_t  *intake;
 
@@ -632,7 +705,12 @@ ngx_http_referral_committer_stop(void)
     pthread_cond_signal(&committer.cond);
     pthread_mutex_unlock(&committer.mutex);
 
-    (void) pthread_join(committer.thread, NULL);
+    if (ngx_http_referral_join() != NGX_OK) {
+        ngx_log_error(NGX_LOG_CRIT, log, 0, "referral: somebody else has the "
+                      "store's write lock; what is not applied yet stays for "
+                      "the next worker");
+        return;
+    }
 
     intake = atomic_exchange(&committer.intake, NULL);
 

@@ -31,9 +31,12 @@
 ngx_int_t ngx_http_referral_committer_start(
     ngx_http_referral_main_conf_t *conf, uint32_t *programs, ngx_log_t *log);
 
-/* Applies what the ring holds, ends the thread, gives the slot back. */
+/*
+ * Applies what the ring holds, ends the thread, gives the slot back; or leaves
+ * all as a death would, when the store is locked for too long.
+ */
 
-void ngx_http_referral_committer_stop(void);
+void ngx_http_referral_committer_stop(ngx_log_t *log);
 
 /* NULL until the store is open; from then on both stay as they are. */
 

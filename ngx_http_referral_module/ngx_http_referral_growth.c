@@ -13,7 +13,7 @@
 #define NGX_HTTP_REFERRAL_WARN  60000       /* ms between warnings */
 
 
-static void
+void
 ngx_http_referral_growth_say(referral_store_t *store)
 {
     uint64_t                  now;
@@ -49,14 +49,11 @@ ngx_http_referral_growth_say(referral_store_t *store)
 
 
 void
-ngx_http_referral_growth(referral_store_t *store)
+ngx_http_referral_growth_remap(referral_store_t *store)
 {
     referral_error_t  err;
 
     if (referral_store_remap(store, &err) != REFERRAL_OK) {
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_APPLY, 0);
-        return;
     }
-
-    ngx_http_referral_growth_say(store);
 }

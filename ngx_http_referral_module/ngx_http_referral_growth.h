@@ -11,9 +11,13 @@
 #include "ngx_http_referral_module.h"
 
 
-/* Every turn: costs next to nothing when there is nothing to do. */
+/*
+ * Before anything else that is done, and after it; they cost next to nothing
+ * when there is nothing to do.
+ */
 
-void ngx_http_referral_growth(referral_store_t *store);
+void ngx_http_referral_growth_remap(referral_store_t *store);
+void ngx_http_referral_growth_say(referral_store_t *store);
 
 
 #endif /* NGX_HTTP_REFERRAL_GROWTH_H */

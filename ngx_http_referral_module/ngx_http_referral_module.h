@@ -291,9 +291,6 @@ ngx_int_t ngx_http_referral_landing_end(ngx_conf_t *cf,
 const char *ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url,
     ngx_str_t *origin, ngx_str_t *rest);
 
-/* A host name or [IPv6 address]: NULL, or what is wrong with it. */
-const char *ngx_http_referral_host(u_char *p, u_char *last);
-
 /* ngx_http_referral_program_events.c */
 
 char *ngx_http_referral_event(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

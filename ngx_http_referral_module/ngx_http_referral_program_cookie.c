@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_referral_module.h"
+#include "referral_landing.h"
 
 
 #define NGX_HTTP_REFERRAL_NAME_MAX   64         /* bytes of a cookie's name */
@@ -83,8 +84,7 @@ ngx_http_referral_cookie_param(ngx_http_referral_cookie_conf_t *cookie,
         cookie->domain.len = param->len - 7;
         cookie->domain.data = param->data + 7;
 
-        return ngx_http_referral_host(param->data + 7,
-                                      param->data + param->len)
+        return referral_host_wrong(param->data + 7, param->data + param->len)
                ? "has an invalid domain" : NGX_CONF_OK;
     }
 

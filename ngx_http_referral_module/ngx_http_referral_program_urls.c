@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_referral_module.h"
+#include "referral_landing.h"
 
 
 static char *ngx_http_referral_link_compile(ngx_conf_t *cf,
@@ -171,105 +172,27 @@ const char *
 ngx_http_referral_origin(ngx_pool_t *pool, ngx_str_t *url, ngx_str_t *origin,
     ngx_str_t *rest)
 {
-    u_char      *p, *host, *port, *last;
-    ngx_int_t    n;
+    size_t       len, path;
     const char  *why;
 
-    last = url->data + url->len;
-
-    if (ngx_strncasecmp(url->data, (u_char *) "https://", 8) == 0) {
-        host = url->data + 8;
-
-    } else if (ngx_strncasecmp(url->data, (u_char *) "http://", 7) == 0) {
-        host = url->data + 7;
-
-    } else {
-        return "must begin with \"https://\" or \"http://\"";
-    }
-
-    p = host;
-
-    while (p < last && *p != '/' && *p != '?' && *p != '#') {
-        p++;
-    }
-
-    rest->data = p;
-    rest->len = last - p;
-
-    port = p;
-
-    while (port > host && port[-1] >= '0' && port[-1] <= '9') {
-        port--;
-    }
-
-    if (port > host && port[-1] == ':') {
-        n = ngx_atoi(port, p - port);
-
-        if (n < 1 || n > 65535) {
-            return "has an invalid port";
-        }
-
-        last = (n == (host - url->data == 8 ? 443 : 80)) ? port - 1 : p;
-        p = port - 1;
-
-    } else {
-        last = p;
-    }
-
-    why = ngx_http_referral_host(host, p);
+    why = referral_origin_wrong(ngx_http_referral_str(*url), &len, &path);
 
     if (why != NULL) {
         return why;
     }
 
-    origin->len = last - url->data;
-    origin->data = ngx_pnalloc(pool, origin->len);
+    rest->data = url->data + path;
+    rest->len = url->len - path;
+
+    origin->len = len;
+    origin->data = ngx_pnalloc(pool, len);
     if (origin->data == NULL) {
         return "could not be stored";
     }
 
-    ngx_strlow(origin->data, url->data, origin->len);
+    ngx_strlow(origin->data, url->data, len);
 
     return NULL;
-}
-
-
-const char *
-ngx_http_referral_host(u_char *p, u_char *last)
-{
-    u_char  prev;
-
-    if (last - p > 2 && *p == '[' && last[-1] == ']') {
-        for (p++; p < last - 1; p++) {
-            if (!(*p >= '0' && *p <= '9') && *p != ':' && *p != '.'
-                && !((*p | 0x20) >= 'a' && (*p | 0x20) <= 'f'))
-            {
-                return "has an invalid IPv6 address";
-            }
-        }
-
-        return NULL;
-    }
-
-    for (prev = '.'; p < last; prev = *p++) {
-
-        if (*p > 0x7f) {
-            return "has a host beyond ASCII, which has to be written as an "
-                   "A-label (xn--...)";
-        }
-
-        if ((*p >= '0' && *p <= '9') || ((*p | 0x20) >= 'a'
-            && (*p | 0x20) <= 'z'))
-        {
-            continue;
-        }
-
-        if (prev == '.' || (*p != '-' && *p != '.' && *p != '_')) {
-            return "has an invalid host";
-        }
-    }
-
-    return (prev != '.') ? NULL : "has an invalid host";
 }
 
 

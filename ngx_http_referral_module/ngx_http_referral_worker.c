@@ -29,6 +29,7 @@ typedef struct {
     uint64_t                     lost;          /* since the last line */
     time_t                       said;          /* that line */
     unsigned                     running:1;
+    unsigned                     complained:1;  /* and nothing else since */
 } ngx_http_referral_worker_t;
 
 
@@ -48,6 +49,7 @@ ngx_http_referral_say(const char *why, ngx_uint_t level)
     }
 
     worker.said = ngx_time();
+    worker.complained = (level <= NGX_LOG_ERR);
 
     if (worker.lost == 0) {
         ngx_log_error(level, ngx_cycle->log, 0, "referral: %s", why);
@@ -387,8 +389,13 @@ static void
 ngx_http_referral_log_error(const ngx_http_referral_news_t *news)
 {
     if (news->error.text[0] == '\0') {
-        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                      "referral: the store is in order again");
+
+        if (worker.complained) {
+            worker.complained = 0;
+            ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                          "referral: the store is in order again");
+        }
+
         return;
     }
 
@@ -580,7 +587,7 @@ ngx_http_referral_worker_exit(ngx_cycle_t *cycle)
         worker.snapshot = NULL;
     }
 
-    ngx_http_referral_committer_stop();
+    ngx_http_referral_committer_stop(cycle->log);
     ngx_http_referral_news_collect(&news);
     free(news.results);
 

@@ -146,7 +146,8 @@ is_deeply($c, { order_id => '1001', event => 'purchase', status => 'pending',
     why => 'credited to ANNA42 by the signed token, whose last touch is of '
         . "$c->{attribution}{clicked_at}; pending until the hold passes at "
         . $c->{approves_at},
-    occurred_at => '2026-11-21T09:00:00Z', recorded_at => $c->{recorded_at},
+    source => 'api', occurred_at => '2026-11-21T09:00:00Z',
+    recorded_at => $c->{recorded_at},
     approves_at => $c->{approves_at}, changed_at => $c->{changed_at},
     rewards => \@rewards }, 'all of it');
 is_deeply([map { join ' ', map { $_ // '-' } @$_{qw(name to state value amount

@@ -60,8 +60,9 @@ sub help {
 
     is($code, 0, 'help is no failure');
     is($err, '', 'and goes to standard output');
-    like($out, qr/^  \Q$_\E\b/m, "it tells of $_") for qw(stat verify import
-        keygen token --json --dry-run);
+    like($out, qr/^  \Q$_\E\b/m, "it tells of $_") for qw(stat verify rebuild
+        backup compact purge import export erase keygen token --json --dry-run
+        --csv);
     like($out, qr/exit status.*0 .*1 .*2 /is, 'and of exit codes');
 
     ($code, $out) = ctl('stat', '--version', '/nowhere');
@@ -70,9 +71,9 @@ sub help {
 
 
 sub wrong_use {
-    refused(qr/the commands are stat, verify, import, keygen and token/);
+    refused(qr/the commands are stat, verify, .*, keygen and token, see/);
     refused(qr/unknown command "$_", the commands are stat/, $_)
-        for qw(rebuild backup compact purge export erase Stat);
+        for qw(restore Stat st);
 
     refused(qr/unknown option "--jsn"/, '--jsn', 'stat', $tmp);
     refused(qr/unknown option "--json=1"/, 'stat', '--json=1', $tmp);
@@ -80,7 +81,20 @@ sub wrong_use {
 
     refused(qr/usage: referralctl stat DIR/, 'stat');
     refused(qr/usage: referralctl stat DIR/, 'stat', $tmp, $tmp);
-    refused(qr/usage: referralctl verify DIR/, 'verify');
+    refused(qr/usage: referralctl $_ DIR/, $_)
+        for qw(verify rebuild backup compact purge erase);
+    refused(qr/usage: referralctl export codes\|conv.* DIR PROGRAM/, 'export');
+    refused(qr/usage: referralctl backup DIR TARGET/, 'backup', $tmp);
+    refused(qr/usage: referralctl verify DIR/, 'verify', $tmp, '--csv');
+    refused(qr/usage: referralctl export/, qw(export codes), $tmp, 'friends',
+        '--dry-run');
+    refused(qr/cannot export "orders", only codes, conversions, rewards/,
+        qw(export orders), $tmp, 'friends');
+    refused(qr/the journal has no columns/, qw(export journal), $tmp,
+        'friends', '--csv');
+    refused(qr/"$_" is no time like 90d, 12h or "1d 12h"/, 'purge', $tmp,
+        'friends', $_) for '', 'x', '90', '1d1d', '1h2d', '90 d', '9999y',
+        '99999999999999999999d', '1d ', '1dd';
     refused(qr/usage: referralctl keygen \[KID\]/, qw(keygen k1 f more));
     refused(qr/usage: referralctl keygen \[KID\]/, qw(keygen --json));
     refused(qr/usage: referralctl token NAME/, qw(token shop));
@@ -204,9 +218,11 @@ sub stat_store {
 
     is("$code$err", '0', 'stat');
     like($out, qr/^id +[0-9a-f]{32}$/m, 'tells the id');
-    like($out, qr/^schema +2$/m, 'the schema');
+    like($out, qr/^schema +3$/m, 'the schema');
     like($out, qr/^map +64\.0 MiB$/m, 'the map as nginx made it');
-    like($out, qr/^$_ +[\d.]+ [KM]iB$/m, "the size $_") for qw(file used);
+    like($out, qr/^$_ +[\d.]+ [KM]iB$/m, "the size $_")
+        for qw(file used free);
+    like($out, qr/^level +ok, \d+ % of the map$/m, 'how full it is');
     like($out, qr/^journal +34$/m, 'a program, three codes and the clicks');
     like($out, qr/^codes +3$/m, 'the codes');
     like($out, qr/^readers +\d+ of \d+$/m, 'the readers');
@@ -219,11 +235,14 @@ sub stat_store {
     is(scalar($out =~ tr/\n//), 1, 'prints one line');
     is(delete $json->{file_size}, -s "$dir/data.mdb", 'the size of the file');
     like(delete $json->{id}, qr/^[0-9a-f]{32}\z/, 'the id');
-    cmp_ok(delete $json->{used}, '<=', -s "$dir/data.mdb", 'what is used');
+    is((delete $json->{used}) + (delete $json->{free}), -s "$dir/data.mdb",
+        'what is used of it and what is not');
+    is(delete $json->{level}, 'ok', 'the level');
+    cmp_ok(delete $json->{used_percent}, '<', 75, 'below the first');
     cmp_ok(delete $json->{last_txn}, '>', 0, 'the transaction');
     cmp_ok(delete $json->{readers}, '<=', delete $json->{max_readers},
         'the readers');
-    is_deeply($json, { schema => 2, map_size => 64 << 20, journal => 34,
+    is_deeply($json, { schema => 3, map_size => 64 << 20, journal => 34,
         codes => 3, slots => 1 }, 'and all the rest');
 
     chdir $tmp;
@@ -270,7 +289,7 @@ sub progress {
         if system('script -qec true /dev/null >/dev/null 2>&1') != 0;
 
     my $dir = store('progress', 70000);
-    my $line = qr/65536 of 70004 events, 93 %/;
+    my $line = qr/\[#+\.+\] 65536 of 70004 rows, 93 %\e\[K/;
 
     is((ctl('verify', $dir))[2], '', 'none where nobody looks');
 

@@ -2,7 +2,8 @@
  * Copyright (C) the ngx_http_referral_module authors
  *
  * A library for LD_PRELOAD that lets system calls and allocations fail, come
- * short, take long, or be the last one of a process.  The rules stand in a
+ * short, take long, or be the last one of a process, and that sets the clock
+ * of nginx and of nobody else.  The rules stand in a
  * file that $REFERRAL_FAULT names, which a test changes meanwhile; see
  * t/lib/Referral/Fault.pm.  A unit test includes this file instead, and
  * points fault_rules to memory it shares with its children.
@@ -20,9 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include "fault.h"
@@ -45,7 +48,8 @@ typedef struct {
 } fault_t;
 
 
-static fault_rule_t  *fault_rules;
+static fault_rule_t     *fault_rules;
+static _Atomic int64_t  *fault_shift;
 
 static __thread unsigned  fault_inside;
 
@@ -54,9 +58,9 @@ __attribute__((constructor))
 static void
 fault_load(void)
 {
-    int          fd;
-    void        *p;
-    const char  *name;
+    int              fd;
+    const char      *name;
+    fault_shared_t  *p;
 
     name = getenv("REFERRAL_FAULT");
 
@@ -70,12 +74,13 @@ fault_load(void)
         return;
     }
 
-    p = mmap(NULL, FAULT_RULES * sizeof(fault_rule_t), PROT_READ|PROT_WRITE,
-             MAP_SHARED, fd, 0);
+    p = mmap(NULL, sizeof(fault_shared_t), PROT_READ|PROT_WRITE, MAP_SHARED,
+             fd, 0);
     (void) close(fd);
 
     if (p != MAP_FAILED) {
-        fault_rules = p;
+        fault_rules = p->rules;
+        fault_shift = &p->shift;
     }
 }
 
@@ -317,6 +322,11 @@ writev(int fd, const struct iovec *iov, int n)
     fault_call_t  call = { FAULT_WRITEV, fd, NULL, 0 };
     struct iovec  half[FAULT_IOV];
 
+    if (fault_rules != NULL && (rc = syscall(SYS_lseek, fd, 0, SEEK_CUR)) > 0)
+    {
+        call.offset = (uint64_t) rc;
+    }
+
     if (fault_look(call, &fault) && fault.error != 0) {
         errno = (int) fault.error;
         rc = -1;
@@ -339,7 +349,7 @@ off_t
 lseek(int fd, off_t offset, int whence)
 {
     off_t         rc;
-    fault_call_t  call = { FAULT_LSEEK, fd, NULL, 0 };
+    fault_call_t  call = { FAULT_LSEEK, fd, NULL, (uint64_t) offset };
 
     fault_around(call, rc, syscall(SYS_lseek, fd, offset, whence));
 
@@ -522,6 +532,55 @@ open64(const char *path, int flags, ...)
     va_end(args);
 
     return open(path, flags, mode);
+}
+
+
+/* ----------------------------------------------------------------- clock -- */
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    int  rc;
+
+    rc = (int) syscall(SYS_clock_gettime, clock, ts);
+
+    if (fault_shift != NULL
+        && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+    {
+        ts->tv_sec += *fault_shift;
+    }
+
+    return rc;
+}
+
+
+int
+gettimeofday(struct timeval *restrict tv, void *restrict zone)
+{
+    struct timespec  ts;
+
+    (void) zone;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+    tv->tv_sec = ts.tv_sec;
+    tv->tv_usec = ts.tv_nsec / 1000;
+
+    return 0;
+}
+
+
+time_t
+time(time_t *out)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    if (out != NULL) {
+        *out = ts.tv_sec;
+    }
+
+    return ts.tv_sec;
 }
 
 

@@ -49,13 +49,21 @@ typedef struct {
     uint32_t                pause;      /* us */
     uint64_t                first;
     uint64_t                every;
-    uint64_t                from;       /* offsets of pread() and pwrite() */
+    uint64_t                from;       /* offsets in the file */
     uint64_t                below;      /* 0: any */
     _Atomic uint64_t        seen;
     _Atomic uint64_t        hits;
     char                    file[128];  /* a pattern of fnmatch(); empty: any,
                                            and calls without a file */
 } fault_rule_t;
+
+
+/* What the file has. */
+
+typedef struct {
+    fault_rule_t            rules[FAULT_RULES];
+    _Atomic int64_t         shift;      /* of the clock on the wall, s */
+} fault_shared_t;
 
 
 #endif /* FAULT_H */

@@ -138,6 +138,9 @@ fields(void)
     text_is("  =1", "\"'  =1\"");
     text_is("  ", "\"  \"");
     text_is("a=1", "\"a=1\"");
+    text_is("'=1", "\"''=1\"");
+    text_is(" '=1", "\"' '=1\"");
+    text_is("'a", "\"'a\"");
 }
 
 
@@ -189,10 +192,74 @@ room(void)
 }
 
 
+/* What was written is read as it was, whatever it begins with. */
+
+static void
+back(const char *text)
+{
+    char  *row, *cell;
+
+    begin(sizeof(out));
+    referral_csv_text(&csv, str(text));
+    *csv.pos = '\0';
+    row = (char *) out;
+    cell = referral_csv_cell(&row);
+
+    tap_ok(cell != NULL && strcmp(cell, text) == 0 && row == NULL,
+           "%s: read back", text);
+}
+
+
+static void
+cells(const char *text, const char *want)
+{
+    char    line[64], got[64], *row, *cell;
+    size_t  n;
+
+    (void) snprintf(line, sizeof(line), "%s", text);
+    row = line;
+    n = 0;
+
+    while (row != NULL) {
+        cell = referral_csv_cell(&row);
+        n += (size_t) snprintf(got + n, sizeof(got) - n, "[%s]",
+                               cell ? cell : "no CSV");
+        row = cell ? row : NULL;
+    }
+
+    tap_is_str(got, n, want, text);
+}
+
+
+static void
+reading(void)
+{
+    size_t  i;
+
+    static const char *const  texts[] = {
+        "", "a", "=1", "'=1", "''=1", " =1", "' =1", " '=1", "'", "''", "'a",
+        "-", "'-", "@x", "+1", "\"", "\"\"", "=\"x\"", "a,b",
+        "\xef\xbc\x9d" "1", "'\xef\xbc\x9d" "1", "'\xef\xbc"
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        back(texts[i]);
+    }
+
+    cells("a,\"b,c\",,\"d\"\"e\"", "[a][b,c][][d\"e]");
+    cells("a,", "[a][]");
+    cells("", "[]");
+    cells("\"a", "[no CSV]");
+    cells("a,\"b\"c", "[a][no CSV]");
+    cells("a b,c\"d", "[a b][c\"d]");
+}
+
+
 int
 main(void)
 {
     vectors();
+    reading();
     fields();
     rows();
     room();

@@ -102,7 +102,11 @@ sub new {
 sub conf {
     my ($self, $conf) = @_;
     my $text = $self->_expand($self->{full} ? $conf : $self->_frame($conf));
-    _write($self->file, $text);
+
+    # at once: it may be read any time
+
+    _write($self->file . '.new', $text);
+    rename $self->file . '.new', $self->file or die "rename: $!";
     return $text;
 }
 

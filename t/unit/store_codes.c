@@ -1,0 +1,161 @@
+/*
+ * Copyright (C) the ngx_http_referral_module authors
+ *
+ * Counters of many codes: a list of a day on which hardly any of them was
+ * clicked lets its caller stop on the way, and goes on where it was.
+ *
+ * Would catch: a list that reads the whole store before it says anything; a
+ * code that is passed over, or told twice, where a list is continued; a day
+ * that is read from the wrong place, of two days or of the one that is not
+ * history yet.
+ */
+
+#include "store_test.h"
+#include "../bench/traffic.h"
+
+
+#define CODES  25000
+#define LATE   24000        /* the one that was clicked later, too */
+
+
+typedef struct {
+    unsigned           visits;
+    unsigned           rows;
+    uint32_t           last;
+    referral_counts_t  counts;
+    unsigned           stop;            /* at the first */
+} seen_t;
+
+typedef struct {
+    seen_t             first;           /* the day of all */
+    seen_t             later;           /* a later day */
+    seen_t             both;
+    seen_t             parts;           /* of the later day, in parts */
+    unsigned           calls;
+} found_t;
+
+
+static int
+see(void *data, uint32_t id, referral_str_t code,
+    const referral_counts_t *counts)
+{
+    seen_t  *seen;
+
+    (void) code;
+
+    seen = data;
+    seen->visits++;
+
+    if (referral_counts_total(counts) != 0) {
+        seen->rows++;
+        seen->counts = *counts;
+    }
+
+    if (id <= seen->last) {
+        printf("# %u after %u\n", id, seen->last);
+        seen->rows = UINT32_MAX / 2;
+    }
+
+    seen->last = id;
+
+    return seen->stop;
+}
+
+
+static void
+list(test_store_t *ts, referral_snapshot_t *snap, seen_t *seen, uint32_t from,
+    uint32_t to)
+{
+    test_must(ts, referral_counts_codes(snap, 1, seen->last, from, to, see,
+                                        seen),
+              "referral_counts_codes");
+}
+
+
+static void
+click(traffic_t *t, uint32_t id, int64_t time)
+{
+    referral_record_t  record;
+
+    record = test_click(t->program, (uint64_t) time << 8 ^ id);
+    record.time = time;
+    record.u.click.code_id = id;
+    traffic_take(t, &record);
+}
+
+
+static void
+scene(test_store_t *ts, void *data)
+{
+    found_t              *found;
+    int64_t               day;
+    uint32_t              i;
+    unsigned              before;
+    referral_snapshot_t  *snap;
+    static traffic_t      t;
+
+    found = data;
+    day = 20000;
+
+    traffic_open(&t, ts->path, ts->rings, 0);
+    traffic_add_codes(&t, CODES, day * TRAFFIC_DAY);
+
+    for (i = 1; i <= CODES; i++) {
+        click(&t, i, day * TRAFFIC_DAY);
+    }
+
+    click(&t, LATE, (day + 4) * TRAFFIC_DAY);
+    click(&t, LATE, (day + 4) * TRAFFIC_DAY + 1);
+    traffic_apply(&t);
+
+    ts->store = t.store;
+    snap = test_snapshot(ts);
+    i = (uint32_t) day;
+
+    list(ts, snap, &found->first, i, i);
+    list(ts, snap, &found->later, i + 1, i + 9);
+    list(ts, snap, &found->both, i, i + 4);
+
+    found->parts.stop = 1;
+
+    do {
+        before = found->parts.visits;
+        list(ts, snap, &found->parts, i + 4, i + 4);
+        found->calls++;
+    } while (found->parts.visits != before);
+
+    referral_snapshot_end(snap);
+    referral_intake_close(t.intake);
+}
+
+
+int
+main(void)
+{
+    found_t       *found;
+    test_store_t   ts;
+
+    found = test_shared(sizeof(found_t));
+
+    test_make(&ts);
+    tap_ok(test_child(scene, &ts, found) == 0, "codes, clicks, lists");
+    test_remove(&ts);
+
+    tap_ok(found->first.rows == CODES && found->first.visits == CODES
+           && found->first.last == CODES,
+           "all codes of the day on which all were clicked: %u",
+           found->first.rows);
+    tap_ok(found->later.rows == 1
+           && referral_counts_total(&found->later.counts) == 2,
+           "the one code that was clicked later");
+    tap_ok(found->later.visits == 3,
+           "its caller could have stopped on the way, twice: %u visits",
+           found->later.visits);
+    tap_ok(found->both.rows == CODES, "both days: no code twice: %u",
+           found->both.rows);
+    tap_ok(found->parts.rows == 1 && found->calls == 4,
+           "stopped each time, it is found by the third of %u calls",
+           found->calls);
+
+    return tap_done();
+}
