@@ -19,12 +19,15 @@
 #define STORE_PURGE_ROWS   500      /* deleted in a step */
 #define STORE_PURGE_LOOK   10000    /* looked at in a step */
 #define STORE_PURGE_YOUNG  1000     /* clicks that are too young, in a row */
+#define STORE_PURGE_AHEAD  86400000 /* ms: later than the end of the journal by
+                                       that is by a clock that was wrong */
 #define STORE_PURGE_FEWER  8        /* times, where a step does not fit */
 
 
 typedef struct {
     uint32_t                program;
     int64_t                 before;
+    int64_t                 newest;         /* time of the last record */
     unsigned                looked;
     unsigned                young;
     unsigned                kept;
@@ -73,15 +76,20 @@ store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
     if (store_purge_click(value, p->program, &row)) {
 
         if (row.kept) {
-            p->kept++;
+            p->kept += !p->blocked;
 
-        } else if (row.time >= p->before) {
-            p->young++;
-            p->blocked = 1;
-
-        } else {
+        } else if (row.time < p->before) {
             p->young = 0;
             p->rows[p->n++] = seq;
+
+        } else {
+            p->blocked = 1;
+
+            if (row.time > p->newest + STORE_PURGE_AHEAD) {
+                return 0;
+            }
+
+            p->young++;
         }
     }
 
@@ -91,6 +99,44 @@ store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
 
     return ++p->looked == STORE_PURGE_LOOK || p->n == STORE_PURGE_ROWS
            || p->young == STORE_PURGE_YOUNG;
+}
+
+
+static int64_t
+store_purge_newest(store_txn_t *t)
+{
+    int                 rc;
+    int64_t             time;
+    MDB_val             k, v;
+    MDB_cursor         *cursor;
+    referral_record_t   record;
+    store_click_row_t   row;
+
+    rc = mdb_cursor_open(t->txn, t->store->dbi[STORE_JRNL], &cursor);
+
+    if (rc != 0) {
+        store_fail(t, rc, "mdb_cursor_open()");
+        return 0;
+    }
+
+    time = 0;
+
+    if (mdb_cursor_get(cursor, &k, &v, MDB_LAST) != 0) {
+        /* void */
+
+    } else if (v.mv_size == sizeof(row)
+               && *(unsigned char *) v.mv_data == REFERRAL_RECORD_CLICK)
+    {
+        memcpy(&row, v.mv_data, sizeof(row));
+        time = row.time;
+
+    } else if (store_decode(v.mv_data, v.mv_size, &record) == 0) {
+        time = record.time;
+    }
+
+    mdb_cursor_close(cursor);
+
+    return time;
 }
 
 
@@ -117,6 +163,8 @@ store_purge_find(referral_store_t *store, store_purge_t *p, uint64_t *start,
         }
 
         *start = p->from;
+        p->newest = store_purge_newest(&t);
+
         store_be64(key, p->from);
         store_walk(&t, STORE_JRNL, key, sizeof(key), 0, store_purge_look, p);
         store_abort(&t);

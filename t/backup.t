@@ -133,7 +133,7 @@ sub refused {
 
         mkdir "$tmp/small";
         my ($code, $out, $err) = run('unshare', '-m', 'sh', '-c',
-            "mount -t tmpfs -o size=300k none $tmp/small && chmod 777"
+            "mount -t tmpfs -o size=64k none $tmp/small && chmod 777"
             . " $tmp/small && $ctl backup @{[ $t->store ]} $tmp/small/copy;"
             . " echo \$?; ls $tmp/small");
         skip "no mount here: $err", 1 if $err =~ /mount:/;

@@ -52,11 +52,11 @@ my @points = (
     ['before the answer', { calls => 'writev', file => 'socket:*' }],
     ['after the answer', { calls => 'writev', file => 'socket:*',
         after => 1 }],
-    ['before it has a slot', { calls => 'open', file => $LOG, near => 1 }, 1],
-    ['before it has a ring', { calls => 'allocate', file => '*/referral-*',
-        near => 1 }, 1],
+    ['before it has a slot', { calls => 'open', file => $LOG }, 1],
+    ['before it has a ring', { calls => 'allocate',
+        file => '*/referral-*' }, 1],
     ['with a new ring', { calls => 'allocate', file => '*/referral-*',
-        near => 1, after => 1 }, 1],
+        after => 1 }, 1],
 );
 
 my @durable = (
@@ -68,7 +68,7 @@ my @durable = (
     ['after the log is flushed', { calls => 'sync', file => $LOG,
         after => 1 }],
     ['before the log has its head', { calls => 'pwrite', file => $LOG,
-        below => $HEAD, near => 1 }, 1],
+        below => $HEAD }, 1],
 );
 
 subtest relaxed => sub { matrix('relaxed', @points) };
@@ -169,7 +169,7 @@ sub death {
     }
 
     $fault->set(%$rule, signal => SIGKILL, every => 0,
-        first => $rule->{near} ? 1 + int rand 2 : 1 + int rand 12);
+        first => $successor ? 1 : 1 + int rand 12);
     kill KILL => $workers[rand @workers] if $successor;
 
     my $hit = wait_for(sub { $fault->hits }, 3);
@@ -227,8 +227,9 @@ sub verify {
 
 
 sub end {
-    my ($t, $sum) = @_;
-    my @trouble = $t->log =~ /^(.*referral: (?!the store is in order).*)$/mg;
+    my ($t, $sum, $but) = @_;
+    my @trouble = grep { !$but || $_ !~ $but }
+        $t->log =~ /^(.*referral: (?!the store is in order).*)$/mg;
 
     is("@trouble", '', 'the store was never in trouble');
     is(join("\n", @{ $sum->{other} }), '', 'no other answers');
@@ -251,7 +252,7 @@ sub end {
 
 sub stopped {
     my ($t, $traffic) = begin('relaxed');
-    my $seconds = 5.5;
+    my $seconds = 1.5;            # and as long as the changes below take
 
     sleep 0.3;
     $fault->set(calls => 'pwrite|writev', file => $DATA, from => $META,
@@ -265,7 +266,7 @@ sub stopped {
     ok($owner, 'it is a worker') or return;
     is(join(' ', grep { $_ !~ /^(?:302|200)$/ } @status), '',
         'links and reads are answered');
-    cmp_ok(@status, '>', 100, 'many times');
+    cmp_ok(@status, '>', 30, 'many times');
     cmp_ok($slowest, '<', 0.5, 'at once');
 
     my $put = $t->api(PUT => '/v1/codes/LATER', { owner => 'later' });
@@ -292,7 +293,7 @@ sub stopped {
     cmp_ok($sum->{later}, '>', 0, 'changes were answered 503');
     $sum->{clicks}{CODE00}{$_} += grep({ $_ == 302 } @status)
         for qw(sent answered);
-    end($t, $sum);
+    end($t, $sum, qr/somebody else has the store's write lock/);
 }
 
 

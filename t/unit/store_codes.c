@@ -16,20 +16,22 @@
 
 #define CODES  25000
 #define LATE   24000        /* the one that was clicked later, too */
+#define BUSY   2000         /* the first ones: on three days */
 
 
 typedef struct {
     unsigned           visits;
     unsigned           rows;
     uint32_t           last;
-    referral_counts_t  counts;
+    uint64_t           clicks;
     unsigned           stop;            /* at the first */
 } seen_t;
 
 typedef struct {
     seen_t             first;           /* the day of all */
+    seen_t             days;            /* it and the next, of three */
     seen_t             later;           /* a later day */
-    seen_t             both;
+    seen_t             all;
     seen_t             parts;           /* of the later day, in parts */
     unsigned           calls;
 } found_t;
@@ -46,10 +48,8 @@ see(void *data, uint32_t id, referral_str_t code,
     seen = data;
     seen->visits++;
 
-    if (referral_counts_total(counts) != 0) {
-        seen->rows++;
-        seen->counts = *counts;
-    }
+    seen->rows += (referral_counts_total(counts) != 0);
+    seen->clicks += referral_counts_total(counts);
 
     if (id <= seen->last) {
         printf("# %u after %u\n", id, seen->last);
@@ -104,6 +104,10 @@ scene(test_store_t *ts, void *data)
         click(&t, i, day * TRAFFIC_DAY);
     }
 
+    for (i = 0; i < 2 * BUSY; i++) {
+        click(&t, i % BUSY + 1, (day + 1 + i / BUSY) * TRAFFIC_DAY);
+    }
+
     click(&t, LATE, (day + 4) * TRAFFIC_DAY);
     click(&t, LATE, (day + 4) * TRAFFIC_DAY + 1);
     traffic_apply(&t);
@@ -113,8 +117,9 @@ scene(test_store_t *ts, void *data)
     i = (uint32_t) day;
 
     list(ts, snap, &found->first, i, i);
-    list(ts, snap, &found->later, i + 1, i + 9);
-    list(ts, snap, &found->both, i, i + 4);
+    list(ts, snap, &found->days, i, i + 1);
+    list(ts, snap, &found->later, i + 3, i + 9);
+    list(ts, snap, &found->all, i, i + 4);
 
     found->parts.stop = 1;
 
@@ -142,17 +147,20 @@ main(void)
     test_remove(&ts);
 
     tap_ok(found->first.rows == CODES && found->first.visits == CODES
-           && found->first.last == CODES,
+           && found->first.last == CODES && found->first.clicks == CODES,
            "all codes of the day on which all were clicked: %u",
            found->first.rows);
-    tap_ok(found->later.rows == 1
-           && referral_counts_total(&found->later.counts) == 2,
+    tap_ok(found->days.rows == CODES
+           && found->days.clicks == CODES + BUSY,
+           "two days of three: %u clicks", (unsigned) found->days.clicks);
+    tap_ok(found->later.rows == 1 && found->later.clicks == 2,
            "the one code that was clicked later");
     tap_ok(found->later.visits == 3,
            "its caller could have stopped on the way, twice: %u visits",
            found->later.visits);
-    tap_ok(found->both.rows == CODES, "both days: no code twice: %u",
-           found->both.rows);
+    tap_ok(found->all.rows == CODES
+           && found->all.clicks == CODES + 2 * BUSY + 2,
+           "all days: no code twice: %u", found->all.rows);
     tap_ok(found->parts.rows == 1 && found->calls == 4,
            "stopped each time, it is found by the third of %u calls",
            found->calls);

@@ -12,6 +12,7 @@
 
 #include "store_test.h"
 
+#include <glob.h>
 #include <sys/syscall.h>
 
 
@@ -318,6 +319,38 @@ scene_broken(test_store_t *ts, void *data)
 }
 
 
+/* Nor is the ring taken away: it has what the disk may lack. */
+
+static void
+scene_closed(test_store_t *ts, void *data)
+{
+    char                path[300];
+    glob_t              found;
+    uint32_t            program;
+    referral_batch_t    batch;
+    referral_intake_t  *intake;
+
+    (void) data;
+
+    program = begin(ts, &intake);
+    test_must(ts, commit(ts, intake, program), "apply");
+    shared->fail = 1;
+
+    if (referral_intake_apply(intake, 1, NULL, 0, &batch, &ts->err)
+        != REFERRAL_BROKEN)
+    {
+        _exit(95);
+    }
+
+    referral_intake_close(intake);
+    snprintf(path, sizeof(path), "%s/referral-*", ts->rings);
+
+    if (glob(path, 0, NULL, &found) != 0) {
+        _exit(92);
+    }
+}
+
+
 static void
 scene_restarted(test_store_t *ts, void *data)
 {
@@ -413,6 +446,11 @@ main(void)
         rc += test_child(scene_restarted, &ts, &cut);
         outcome(&ts, rc, total, "broken, and restarted: the disk is whole");
     }
+
+    make(&ts);
+    tap_ok(test_child(scene_closed, &ts, NULL) == 0,
+           "broken: its ring stays when it ends");
+    test_remove(&ts);
 
     return tap_done();
 }

@@ -21,16 +21,6 @@ typedef struct {
     referral_snapshot_t  *snap;
 } power_world_t;
 
-/*
- * The last code and the last reward that are surely on disk.  Others are not
- * spoken of by their numbers: nginx waits a minute for that.
- */
-
-typedef enum {
-    POWER_LAST_CODE = 0,
-    POWER_LAST_SEQ
-} power_lasting_t;
-
 /* A record under way: its strings are in text. */
 
 typedef struct {
@@ -127,7 +117,7 @@ power_begin(power_op_t *op, referral_record_type_t type, unsigned program,
 }
 
 
-/* As nginx does it: a code that is known comes as its number. */
+/* As nginx does it: a code that a reader finds comes as its number. */
 
 static void
 power_make_click(power_op_t *op, power_world_t *w)
@@ -156,23 +146,18 @@ power_make_click(power_op_t *op, power_world_t *w)
               "referral_snapshot_begin");
 
     if (referral_code_get(w->snap, click->program,
-                          test_str(power_codes[code]), &known) != REFERRAL_OK)
+                          test_str(power_codes[code]), &known) == REFERRAL_OK)
     {
-        known.id = UINT32_MAX;
-        known.status = REFERRAL_STATUS_ACTIVE;
-    }
-
-    if (known.id <= power->lasting[POWER_LAST_CODE]) {
         click->code_id = known.id;
+
+        if (known.status != REFERRAL_STATUS_ACTIVE) {
+            click->class = REFERRAL_CLASS_INACTIVE;
+            click->why = REFERRAL_WHY_CODE_PAUSED;
+        }
 
     } else {
         click->code = test_str(power_codes[code]);
         click->flags = (program == 1) ? REFERRAL_CLICK_OPEN : 0;
-    }
-
-    if (known.status != REFERRAL_STATUS_ACTIVE) {
-        click->class = REFERRAL_CLASS_INACTIVE;
-        click->why = REFERRAL_WHY_CODE_PAUSED;
     }
 
     referral_snapshot_end(w->snap);
@@ -354,11 +339,6 @@ power_pick_reward(void *data, const referral_reward_t *reward)
     power_pick_t  *pick;
 
     pick = data;
-
-    if (reward->id > power->lasting[POWER_LAST_SEQ]) {
-        return 1;
-    }
-
     pick->op->record.u.decision.reward = reward->id;
     pick->op->take.meant = power_meaning(reward);
 

@@ -122,7 +122,6 @@ typedef struct {
     uint32_t                orders;
     uint32_t                refunds;
     uint32_t                rules[3];       /* version, by program */
-    uint64_t                lasting[2];     /* power_lasting_t */
     power_order_t           order[POWER_ORDERS];
     uint32_t                refund[POWER_ORDERS];   /* their orders */
 } power_run_t;

@@ -148,45 +148,10 @@ power_flush_log(power_worker_t *p)
 }
 
 
-/* What a reader sees now is on disk when a flush that begins now ends. */
-
-static void
-power_visible(power_worker_t *p, uint64_t lasting[2])
-{
-    MDB_val                v;
-    referral_store_info_t  info;
-
-    test_must(&p->ts, referral_snapshot_begin(p->w.snap), "snapshot");
-    test_must(&p->ts, referral_store_info(p->w.snap, &info), "info");
-    lasting[POWER_LAST_SEQ] = info.journal;
-    lasting[POWER_LAST_CODE] = 0;
-
-    if (store_get(&p->w.snap->t, STORE_META, "C", 1, &v)) {
-        memcpy(&lasting[POWER_LAST_CODE], v.mv_data, sizeof(uint64_t));
-    }
-
-    referral_snapshot_end(p->w.snap);
-}
-
-
-static void
-power_told_lasting(const uint64_t lasting[2])
-{
-    unsigned  i;
-
-    for (i = 0; i < 2; i++) {
-        if (power->lasting[i] < lasting[i]) {
-            power->lasting[i] = lasting[i];
-        }
-    }
-}
-
-
 static void
 power_apply(power_worker_t *p)
 {
     unsigned          i, sync;
-    uint64_t          lasting[2];
     referral_batch_t  batch;
 
     sync = (power_roll(&p->w.rng, 3) == 0);
@@ -196,7 +161,6 @@ power_apply(power_worker_t *p)
     }
 
     do {
-        power_visible(p, lasting);
         test_must(&p->ts,
                   referral_intake_apply(p->intake, sync, p->results,
                                         1 + power_roll(&p->w.rng, 64), &batch,
@@ -220,7 +184,6 @@ power_apply(power_worker_t *p)
 
         if (batch.results != 0) {
             power_told_tick(p);
-            power_told_lasting(lasting);
         }
 
     } while (batch.more && power_roll(&p->w.rng, 4) != 0);

@@ -228,6 +228,36 @@ random_clicks(test_store_t *ts, void *data)
 }
 
 
+/* For an hour the clock is ten years ahead: that stops nothing. */
+
+static void
+wrong_clock(test_store_t *ts, void *data)
+{
+    uint32_t             program;
+    uint64_t             i, seq;
+    referral_intake_t   *intake;
+    referral_record_t    record;
+
+    (void) data;
+
+    test_open(ts);
+    program = test_program(ts, "friends");
+    intake = test_intake(ts);
+
+    for (i = 1; i <= 4000; i++) {
+        record = test_click(program, i);
+        record.time = FIRST + (int64_t) i * 1000
+                      + ((i / 1500 == 1) ? 3650 * DAY : 0);
+        test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+    }
+
+    (void) test_apply_all(ts, intake, 1);
+
+    shared->purged = purge(ts, program, FIRST + 3900 * 1000);
+    shared->differences = test_verify(ts);
+}
+
+
 /* ------------------------------------------------- a store with it all -- */
 
 static void
@@ -438,6 +468,13 @@ main(void)
     tap_ok(shared->purged == CLICKS && shared->left == 0, "all are purged");
     tap_ok(shared->counts == 0, "counters stay");
     tap_ok(shared->folded > 100, "labels found no room");
+    test_remove(&ts);
+
+    memset(shared, 0, sizeof(*shared));
+    test_make(&ts);
+    tap_ok(test_child(wrong_clock, &ts, NULL) == 0
+           && shared->purged == 3899 - 1500 && shared->differences == 0,
+           "a clock that was wrong");
     test_remove(&ts);
 
     memset(shared, 0, sizeof(*shared));

@@ -21,7 +21,7 @@ use warnings;
 
 use File::Temp qw(tempfile);
 
-use Referral::Nginx;
+use Referral::Nginx ();
 
 my $RULES = 8;
 my $SIZE = 200;         # of fault_rule_t
