@@ -76,10 +76,10 @@ referral_rc_t referral_store_backup(referral_store_t *store,
     referral_error_t *err);
 
 /*
- * Gives space that is not used back to the file system, which also wipes what
- * was deleted from it.  Beside others: in place, a little at a time; the file
- * keeps its length and has holes.  Alone: a compact copy takes the place of
- * the file, and the store has to be opened again.
+ * Gives space that is not used back to the file system.  Beside others: in
+ * place, a little at a time; the file keeps its length and has holes.  Alone:
+ * a compact copy takes the place of the file, and the store has to be opened
+ * again; only in that is nothing of what was deleted.
  */
 
 typedef struct {

@@ -28,6 +28,7 @@
  *   store_copy.c     a compact copy
  *   store_backup.c   a copy in another directory
  *   store_compact.c  space that is not used is given back
+ *   store_punch.c    the same in place
  *   store_rules.c    rules in force, numbers of their names
  *   store_attribute.c  which code an event is credited to
  *   store_event.c    what an event does
@@ -240,6 +241,12 @@ referral_rc_t store_copy(referral_store_t *store, const store_copy_t *copy,
 int store_sync_directory(const char *path);
 /* Whether to go on. */
 int store_watch(const referral_watch_t *watch, uint64_t done, uint64_t all);
+
+
+/* store_punch.c */
+
+referral_rc_t store_punch(referral_store_t *store,
+    const referral_watch_t *watch, referral_error_t *err);
 
 
 /* store_gate.c */

@@ -14,6 +14,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 
+use JSON::PP;
 use POSIX qw(SIGKILL SIGSTOP);
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -108,6 +109,7 @@ sub matrix {
         . "$sum->{later}, without an answer: $sum->{broken}, data.mdb: "
         . (-s $t->store . '/data.mdb'));
     end($t, $sum);
+    cmp_ok($sum->{journal}, '<', $sum->{counted}, 'clicks were purged');
 }
 
 
@@ -234,17 +236,35 @@ sub end {
     is("@trouble", '', 'the store was never in trouble');
     is(join("\n", @{ $sum->{other} }), '', 'no other answers');
     is($sum->{unfinished}, 0, 'in the end all is acknowledged');
-    cmp_ok(keys %{ $sum->{orders} }, '>', $kills, 'there were orders');
+    cmp_ok(keys %{ $sum->{orders} }, '>', 10, 'there were orders');
 
     ok(wait_for(sub { Referral::Traffic::settled($t, $sum) }, 20),
         'holds pass, clicks are applied');
     is(join("\n", Referral::Traffic::check($t, $sum)), '',
         'what was acknowledged is there, once');
+    $sum->{journal} = clicks_of_journal($t);
+    $sum->{counted} += $_->{answered} for values %{ $sum->{clicks} };
     ok($t->quit, 'nginx ends in time');
     is(verify($t), '', 'the recount finds nothing');
 
     my @rings = glob $t->intake . '/*';
     is("@rings", '', 'no ring is left');
+}
+
+
+sub clicks_of_journal {
+    my ($t) = @_;
+    my ($after, $n) = (0, 0);
+
+    for ( ;; ) {
+        my @lines = split /\n/, $t->api(GET =>
+            "/v1/journal?type=click&limit=1000&after=$after")->body;
+        my $end = decode_json(pop @lines);
+
+        $n += @lines;
+        return $n unless $end->{more};
+        $after = $end->{next};
+    }
 }
 
 
