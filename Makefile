@@ -3,6 +3,7 @@
 # make build     build/ngx_http_referral_module.so, build/referralctl
 # make test      builds, then all tests
 # make asan      the same tests under AddressSanitizer and UBSan
+# make long      the tests of the store's life at full length
 # make bench     the benchmarks, one after the other
 # make install   the module, the snippet that loads it, referralctl with its man
 #                page; DESTDIR=dir
@@ -42,7 +43,7 @@ TEST_NGINX_BINARY ?= $(nginx)
 TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
 PROVE = prove --timer -It/lib
 
-.PHONY: build demo shop test asan bench install clean module unit
+.PHONY: build demo shop test asan long bench install clean module unit
 .PHONY: deps-build deps-test FORCE
 .SECONDARY:
 
@@ -138,6 +139,12 @@ asan_flags = -fsanitize=address,undefined -fno-sanitize=nonnull-attribute \
     -fno-sanitize-recover=undefined
 preload = $(shell $(CC) -print-file-name=libasan.so) \
     $(shell $(CC) -print-file-name=libubsan.so)
+
+long: build unit | deps-test
+	REFERRAL_LONG=1 TEST_BUILD=$(out) \
+	    TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
+	    $(PROVE) $(addprefix $(out)/unit/,store_power store_compact \
+	    store_erase) t/kill_matrix.t t/storm.t
 
 asan: | deps-build
 	$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan \

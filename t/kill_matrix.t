@@ -91,8 +91,12 @@ sub matrix {
         my $who = $n % 4 == 3 ? 'all' : $n % 16 == 5 ? 'master' : 'worker';
 
         $fault->clock($n * 6 * 3600);
+
+        my $purge = purge($t);
+
         push @missed, $name unless death($t, $rule, $successor);
         others($t, $who);
+        waitpid $purge, 0;
         wait_for(sub { $t->workers == 2 }, 10);
 
         my $said = verify($t);
@@ -102,6 +106,8 @@ sub matrix {
     is(join("\n", @wrong), '', 'after each death the recount found nothing');
     cmp_ok(@missed, '<=', $kills / 10, "$kills deaths, where they had to be")
         or diag "not so: @missed";
+
+    waitpid purge($t), 0;
 
     my $sum = $traffic->stop;
 
@@ -217,6 +223,23 @@ sub state {
 
     open my $file, '<', "/proc/$pid/stat" or return '';
     return <$file> =~ /\) (\w) / ? $1 : '';
+}
+
+
+# Workers do not live long enough to do it.  It has their clock, and may be the
+# one that dies.
+
+sub purge {
+    my ($t) = @_;
+    my $pid = fork() // die "fork() failed: $!\n";
+
+    return $pid if $pid;
+
+    $ENV{LD_PRELOAD} = $ENV{TEST_NGINX_PRELOAD};
+    open STDOUT, '>', '/dev/null';
+    open STDERR, '>', '/dev/null';
+    exec "$Referral::Nginx::BUILD/referralctl", 'purge', $t->store, 'friends',
+        '1d' or POSIX::_exit(127);
 }
 
 

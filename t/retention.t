@@ -265,7 +265,8 @@ sub no_space {
 
     ok(wait_for(sub { $health->()->{status} eq 'down' }, 12),
         'no space: health knows');
-    like($health->()->{detail}, qr/No space left/, 'and why');
+    like($health->()->{detail}, qr/No space left|Input\/output error/,
+        'and why');
     sleep 6;
     is($health->()->{store}{clicks_purged}, 0, 'nothing is gone');
 

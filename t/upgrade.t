@@ -101,7 +101,7 @@ bring(2);
 like($out, qr/has schema 2, which nginx brings to 3/, 'schema 2 is told');
 
 $t->start;
-is($t->get('/r/ANNA42')->status, 302, 'a link redirects');
+is($t->get('/r/ANNA42')->status, 404, 'it has other codes');
 $t->quit;
 
 ($code, $out) = ctl('stat', $store, '--json');

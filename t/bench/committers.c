@@ -8,7 +8,8 @@
  * is answered, and CLICKS per second, which nobody waits for.  Times are from
  * when a conversion was due, also when its process was late to take it.  With
  * CONVERSIONS 0 each process has the next one at once.  FLOOD: as many more
- * processes commit clicks, one batch after the other.  The store has codes: sizing fill.
+ * processes commit clicks, one batch after the other.  The store has codes:
+ * sizing fill.
  */
 
 #ifndef _GNU_SOURCE

@@ -510,7 +510,8 @@ singles(void)
     ts.opts.map_size = MAP;
     memset(both, 0, sizeof(*both));
     test_child(scene_single, &ts, NULL);
-    tap_ok(both->rc[0] == REFERRAL_BUSY, "a map that is too small: no snapshot");
+    tap_ok(both->rc[0] == REFERRAL_BUSY,
+           "no snapshot in a map that is too small");
     tap_ok(both->rc[1] == REFERRAL_BUSY && both->rc[2] && both->rc[3],
            "it is not replaced under one that is open");
     tap_ok(both->rc[4] == REFERRAL_BUSY && both->rc[5] == REFERRAL_OK

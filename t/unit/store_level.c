@@ -183,64 +183,75 @@ set_rules(test_store_t *ts, uint32_t program, int points)
 }
 
 
-/* All in one: ok[] in the order of what happens. */
-
 static void
-scene_order(test_store_t *ts, void *data)
+apply_and_measure(test_store_t *ts, referral_intake_t *intake)
 {
-    int64_t             next;
-    unsigned            codes, events, levels;
-    uint32_t            program;
-    referral_rc_t       rc;
-    referral_batch_t    batch;
-    referral_purge_t    step;
-    referral_intake_t  *intake;
+    (void) test_apply_all(ts, intake, 0);
+    store_measure(ts->store);
+}
 
-    (void) data;
 
-    program = begin(ts, &intake);
-    test_must(ts, set_rules(ts, program, 1), "rules");
-    fill_to(ts, MAP / 4096 / 2);
+/* Clicks, then codes and events, then events: until each is refused. */
+
+static unsigned
+fill_by_clicks(test_store_t *ts, referral_intake_t *intake, uint32_t program)
+{
+    unsigned  levels;
 
     levels = 0;
 
-    for (rc = REFERRAL_OK; rc == REFERRAL_OK; ) {
+    do {
         shared->n = shared->taken;
         put_clicks(ts, intake, program, 500);
-        (void) test_apply_all(ts, intake, 0);
+        apply_and_measure(ts, intake);
         levels |= 1u << referral_store_level(ts->store);
-        rc = (shared->taken == shared->n) ? REFERRAL_FULL : REFERRAL_OK;
+    } while (shared->taken != shared->n);
+
+    return levels;
+}
+
+
+static unsigned
+fill_by_codes(test_store_t *ts, referral_intake_t *intake, uint32_t program)
+{
+    unsigned  n;
+
+    n = 1;
+
+    while (put_code(ts, intake, program, n) == REFERRAL_OK) {
+        test_must(ts, put_event(intake, program, n++), "event");
+        apply_and_measure(ts, intake);
     }
 
-    shared->ok[0] = (levels == (1 << REFERRAL_LEVEL_OK | 1 << REFERRAL_LEVEL_WARN
-                                | 1 << REFERRAL_LEVEL_CLICKS));
-    shared->ok[1] = info_of(ts).percent;
-    shared->ok[2] = (put_code(ts, intake, program, 0) == REFERRAL_OK
-                     && put_event(intake, program, 0) == REFERRAL_OK);
-    (void) test_apply_all(ts, intake, 1);
+    return n;
+}
 
-    fill_to(ts, MAP / 4096 * 97 / 100 - 10);
-    codes = events = 1;
 
-    while (put_code(ts, intake, program, codes) == REFERRAL_OK) {
-        codes++;
-        test_must(ts, put_event(intake, program, events++), "event");
-        (void) test_apply_all(ts, intake, 0);
+static unsigned
+fill_by_events(test_store_t *ts, referral_intake_t *intake, uint32_t program,
+    unsigned n)
+{
+    while (put_event(intake, program, n) == REFERRAL_OK) {
+        n++;
+        apply_and_measure(ts, intake);
     }
 
-    shared->ok[3] = info_of(ts).percent;
+    return n;
+}
 
-    while (put_event(intake, program, events) == REFERRAL_OK) {
-        events++;
-        (void) test_apply_all(ts, intake, 0);
-    }
 
-    shared->ok[4] = info_of(ts).percent;
+/* One event was taken before it was known that the store is full. */
 
-    /* one was taken before that was known */
+static void
+use_reserve(test_store_t *ts, referral_intake_t *intake, uint32_t program,
+    unsigned n)
+{
+    int64_t           next;
+    referral_rc_t     rc;
+    referral_batch_t  batch;
 
     atomic_store(&ts->store->level, REFERRAL_LEVEL_OK);
-    shared->ok[5] = (put_event(intake, program, events++) == REFERRAL_OK);
+    shared->ok[5] = (put_event(intake, program, n) == REFERRAL_OK);
     store_measure(ts->store);
     rc = referral_intake_apply(intake, 1, NULL, 0, &batch, &ts->err);
     shared->ok[6] = (rc == REFERRAL_FULL && batch.records == 0
@@ -250,8 +261,16 @@ scene_order(test_store_t *ts, void *data)
                      && test_program(ts, "others") != 0
                      && referral_store_tick(ts->store, 1763800000000, &next,
                                             &ts->err) == REFERRAL_OK);
+}
 
-    /* up to the very end */
+
+/* Down to the last pages, and then all clicks. */
+
+static void
+purge_full(test_store_t *ts, uint32_t program)
+{
+    referral_rc_t     rc;
+    referral_purge_t  step;
 
     while (ts->store->used < MAP / 4096 - 60) {
         put_junk(ts, 0);
@@ -270,6 +289,39 @@ scene_order(test_store_t *ts, void *data)
     shared->ok[8] = (rc == REFERRAL_OK && shared->n == shared->taken);
     store_measure(ts->store);
     shared->ok[9] = (referral_store_level(ts->store) <= REFERRAL_LEVEL_WARN);
+}
+
+
+static void
+scene_order(test_store_t *ts, void *data)
+{
+    unsigned            codes, events;
+    uint32_t            program;
+    referral_intake_t  *intake;
+
+    (void) data;
+
+    program = begin(ts, &intake);
+    test_must(ts, set_rules(ts, program, 1), "rules");
+    fill_to(ts, MAP / 4096 / 2);
+
+    shared->ok[0] = (fill_by_clicks(ts, intake, program)
+                     == (1 << REFERRAL_LEVEL_OK | 1 << REFERRAL_LEVEL_WARN
+                         | 1 << REFERRAL_LEVEL_CLICKS));
+    shared->ok[1] = info_of(ts).percent;
+    shared->ok[2] = (put_code(ts, intake, program, 0) == REFERRAL_OK
+                     && put_event(intake, program, 0) == REFERRAL_OK);
+    (void) test_apply_all(ts, intake, 1);
+
+    fill_to(ts, MAP / 4096 * 97 / 100 - 10);
+    codes = fill_by_codes(ts, intake, program);
+    shared->ok[3] = info_of(ts).percent;
+    events = fill_by_events(ts, intake, program, codes);
+    shared->ok[4] = info_of(ts).percent;
+
+    use_reserve(ts, intake, program, events);
+    purge_full(ts, program);
+
     (void) test_apply_all(ts, intake, 1);
     put_clicks(ts, intake, program, 500);
     (void) test_apply_all(ts, intake, 1);

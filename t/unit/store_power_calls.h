@@ -102,6 +102,20 @@ power_file(int fd)
 }
 
 
+/* A death between the meta page and what liblmdb notes of it in lock.mdb. */
+
+static void
+power_step_commit(const power_entry_t *entry)
+{
+    if (power != NULL && power->scheduled && entry->at < 8192
+        && entry->len < 512
+        && ++power->commits[power_proc] == power->die_at[power_proc])
+    {
+        raise(SIGKILL);
+    }
+}
+
+
 static ssize_t
 power_wrote(int fd, const struct iovec *iov, int count, off_t offset,
     ssize_t n)
@@ -128,6 +142,7 @@ power_wrote(int fd, const struct iovec *iov, int count, off_t offset,
         left -= len;
     }
 
+    power_step_commit(entry);
     power_step();
 
     if (fcntl(fd, F_GETFL) & O_DSYNC) {

@@ -19,6 +19,9 @@ power_spawn(const test_store_t *ts, unsigned proc, uint64_t *rng)
 
     seed = test_random(rng);
     power->calls[proc] = 0;
+    power->commits[proc] = 0;
+    power->die_at[proc] = (power_roll(rng, 2) == 0)
+                          ? 1 + power_roll(rng, 60) : 0;
     power->die[proc] = (power_roll(rng, 2) == 0)
                        ? 1 + power_roll(rng, 1500) : 0;
     atomic_fetch_or(&power->alive, 1u << proc);

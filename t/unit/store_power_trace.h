@@ -118,6 +118,8 @@ typedef struct {
     unsigned                steps;          /* left */
     uint64_t                calls[POWER_PROCS];
     uint64_t                die[POWER_PROCS];   /* at which call; 0: never */
+    uint64_t                commits[POWER_PROCS];
+    uint64_t                die_at[POWER_PROCS];    /* after which meta page */
     uint32_t                takes;
     uint32_t                orders;
     uint32_t                refunds;
