@@ -144,7 +144,7 @@ long: build unit | deps-test
 	REFERRAL_LONG=1 TEST_BUILD=$(out) \
 	    TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
 	    $(PROVE) $(addprefix $(out)/unit/,store_power store_compact \
-	    store_erase) t/kill_matrix.t t/storm.t
+	    store_erase_files store_fault) t/fault.t t/kill_matrix.t t/storm.t
 
 asan: | deps-build
 	$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan \

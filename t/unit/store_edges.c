@@ -2,7 +2,8 @@
  * Copyright (C) the ngx_http_referral_module authors
  *
  * Edges of applying: sums that reach the end of their range, holds by the
- * thousand, a clock that was ahead.
+ * thousand, a clock that was ahead; and a log that refers to what another
+ * worker has just committed.
  */
 
 #include "store_test.h"
@@ -20,6 +21,7 @@ typedef struct {
     unsigned  calls;
     int64_t   left;
     int64_t   points[2];
+    unsigned  synced[2];
 } found_t;
 
 static found_t            *found;
@@ -215,6 +217,47 @@ scene_clock(test_store_t *ts, void *data)
 }
 
 
+/*
+ * A code that one worker made is named by its number in the log of another:
+ * the commit that made it is on disk first.
+ */
+
+static void
+scene_log(test_store_t *ts, void *data)
+{
+    uint64_t             seq;
+    referral_batch_t     batch;
+    referral_record_t    record;
+    referral_intake_t   *other;
+
+    (void) data;
+
+    ts->opts.durable = 1;
+    test_open(ts);
+    program = test_program(ts, "friends");
+    intake = test_intake(ts);
+    other = test_intake(ts);
+
+    record = test_click(program, 1);
+    record.u.click.code = test_str("ZED");
+    record.u.click.flags = REFERRAL_CLICK_OPEN;
+    put(ts, &record);
+
+    test_must(ts, referral_intake_apply(intake, 0, NULL, 0, &batch, &ts->err),
+              "referral_intake_apply");
+    found->synced[0] = (referral_store_last_id(ts->store)
+                        == ts->store->synced);
+
+    record = test_click(program, 2);
+    record.u.click.code_id = 1;
+    test_must(ts, referral_intake_put(other, &record, &seq), "put");
+    test_must(ts, referral_intake_flush(other, &seq, &ts->err), "flush");
+
+    found->synced[1] = (referral_store_last_id(ts->store)
+                        == ts->store->synced);
+}
+
+
 int
 main(void)
 {
@@ -237,6 +280,12 @@ main(void)
     tap_ok(test_child(scene_clock, &ts, NULL) == 0, "a clock that was ahead");
     tap_ok(found->points[0] == 2, "gives a day's points");
     tap_ok(found->points[1] == 4, "and the right day's as well");
+    test_remove(&ts);
+
+    test_make(&ts);
+    tap_ok(test_child(scene_log, &ts, NULL) == 0, "two workers");
+    tap_ok(!found->synced[0], "what one commits is not on disk at once");
+    tap_ok(found->synced[1], "but it is when the other's log refers to it");
     test_remove(&ts);
 
     return tap_done();
