@@ -104,8 +104,10 @@ sub purge {
     is($after->{other}, 0, 'nobody was disturbed');
 
     settled();
-    is(counters() - $before, $after->{answered},
-        'the counters have all that were ever counted');
+    my $counted = counters() - $before;
+    ok($counted >= $after->{answered} && $counted <= $after->{sent},
+        'the counters have all that were ever counted')
+        or diag "$counted, of $after->{answered} to $after->{sent}";
     is((ctl('verify', $t->store))[0], 0, 'and the recount agrees');
 
     ($code, $out) = ctl('purge', $t->store, 'friends', '1d 12h');
