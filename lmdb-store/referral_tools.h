@@ -33,8 +33,8 @@ typedef struct {
  * they counted stays: one step of at most some hundred rows, in a transaction
  * of its own.  Clicks that gave points or that an event was attributed by are
  * kept.  With more another step will find more to do, at once; pause between
- * steps, for others who want to write.  A click whose clock was ahead of
- * those after it may stay longer.
+ * steps, for others who want to write.  A click whose clock was ahead
+ * stays longer, or for good when it was by more than a day.
  */
 
 typedef struct {

@@ -51,6 +51,26 @@ ctl_backup(const ctl_args_t *args)
 }
 
 
+/* The directory that was made, not what somebody put into its place. */
+
+static int
+ctl_backup_give(const char *target, const struct stat *st)
+{
+    int  fd, rc;
+
+    fd = open(target, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+
+    if (fd == -1) {
+        return -1;
+    }
+
+    rc = fchown(fd, st->st_uid, st->st_gid);
+    (void) close(fd);
+
+    return rc;
+}
+
+
 /* And remove it, when nothing comes of the backup. */
 
 static ctl_rc_t
@@ -67,7 +87,7 @@ ctl_backup_root(const ctl_args_t *args, const struct stat *st)
     }
 
     parent = getpid();
-    pid = chown(target, st->st_uid, st->st_gid) == 0 ? fork() : -1;
+    pid = (ctl_backup_give(target, st) == 0) ? fork() : -1;
 
     if (pid == -1) {
         rc = ctl_fail("cannot back up to \"%s\" (%s)", target,

@@ -9,7 +9,9 @@
 #define _GNU_SOURCE
 #endif
 
+#include <errno.h>
 #include <unistd.h>
+#include <sys/statvfs.h>
 
 #include "store_internal.h"
 
@@ -251,9 +253,16 @@ static void
 store_batch_error(referral_store_t *store, int rc, const char *what,
     referral_error_t *err)
 {
-    referral_rc_t  result;
+    referral_rc_t   result;
+    struct statvfs  fs;
 
     result = store_rc(rc);
+
+    /* liblmdb calls a write that came to be short an error of the disk */
+
+    if (rc == EIO && statvfs(store->path, &fs) == 0 && fs.f_bavail == 0) {
+        rc = ENOSPC;
+    }
 
     if (rc == MDB_MAP_FULL) {
         referral_store_growth(store, err);
@@ -273,6 +282,13 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
     int            rc;
     const char    *what;
     referral_rc_t  result;
+
+    if (store_replaced(store)) {
+        store_error(err, REFERRAL_BROKEN, 0, "\"%s/data.mdb\" was replaced or "
+                    "removed while it was in use; restart to use it",
+                    store->path);
+        return REFERRAL_BROKEN;
+    }
 
     if (store->broken) {
         store_error(err, REFERRAL_BROKEN, 0,

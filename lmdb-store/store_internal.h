@@ -145,6 +145,7 @@ struct referral_store_s {
     unsigned                durable;
     unsigned                readonly;
     unsigned                broken;
+    unsigned                replaced;       /* the file has another place */
     unsigned                doubt;          /* of the meta pages on disk */
     unsigned                refs;
     unsigned                shared;         /* batches that are to be short */
@@ -253,6 +254,8 @@ referral_rc_t store_punch(referral_store_t *store,
 
 /* Its file was replaced: nobody uses it any more. */
 void store_lost(referral_store_t *store);
+/* Whether data.mdb is not the file that is open: it is not written then. */
+int store_replaced(referral_store_t *store);
 
 /*
  * Around everything that touches the map and is no transaction of

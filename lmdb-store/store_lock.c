@@ -211,3 +211,31 @@ store_check_namespace(referral_store_t *store, referral_error_t *err)
 
     return REFERRAL_BUSY;
 }
+
+
+/*
+ * Somebody put another file into the place of the one that is open, a backup
+ * for example: what is written to this one nobody will find again.
+ */
+
+int
+store_replaced(referral_store_t *store)
+{
+    char              file[sizeof(store->path) + sizeof("/data.mdb")];
+    struct stat       here, there;
+    mdb_filehandle_t  fd;
+
+    (void) snprintf(file, sizeof(file), "%s/data.mdb", store->path);
+
+    if (!store->replaced && !store->broken
+        && mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &here) == 0
+        && (stat(file, &there) == 0
+            ? here.st_ino != there.st_ino || here.st_dev != there.st_dev
+            : errno == ENOENT))
+    {
+        store->replaced = 1;
+        store->broken = 1;
+    }
+
+    return store->replaced;
+}

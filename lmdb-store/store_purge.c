@@ -19,15 +19,15 @@
 #define STORE_PURGE_ROWS   500      /* deleted in a step */
 #define STORE_PURGE_LOOK   10000    /* looked at in a step */
 #define STORE_PURGE_YOUNG  1000     /* clicks that are too young, in a row */
-#define STORE_PURGE_AHEAD  86400000 /* ms: later than the end of the journal by
-                                       that is by a clock that was wrong */
+#define STORE_PURGE_AHEAD  86400000 /* ms: later than now by that is by a
+                                       clock that was wrong */
 #define STORE_PURGE_FEWER  8        /* times, where a step does not fit */
 
 
 typedef struct {
     uint32_t                program;
     int64_t                 before;
-    int64_t                 newest;         /* time of the last record */
+    int64_t                 now;            /* by the clock or the journal */
     unsigned                looked;
     unsigned                young;
     unsigned                kept;
@@ -82,14 +82,9 @@ store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
             p->young = 0;
             p->rows[p->n++] = seq;
 
-        } else {
-            p->blocked = 1;
-
-            if (row.time > p->newest + STORE_PURGE_AHEAD) {
-                return 0;
-            }
-
+        } else if (row.time <= p->now + STORE_PURGE_AHEAD) {
             p->young++;
+            p->blocked = 1;
         }
     }
 
@@ -103,12 +98,13 @@ store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
 
 
 static int64_t
-store_purge_newest(store_txn_t *t)
+store_purge_now(store_txn_t *t)
 {
     int                 rc;
     int64_t             time;
     MDB_val             k, v;
     MDB_cursor         *cursor;
+    struct timespec     ts;
     referral_record_t   record;
     store_click_row_t   row;
 
@@ -119,7 +115,8 @@ store_purge_newest(store_txn_t *t)
         return 0;
     }
 
-    time = 0;
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+    time = (int64_t) ts.tv_sec * 1000;
 
     if (mdb_cursor_get(cursor, &k, &v, MDB_LAST) != 0) {
         /* void */
@@ -128,10 +125,10 @@ store_purge_newest(store_txn_t *t)
                && *(unsigned char *) v.mv_data == REFERRAL_RECORD_CLICK)
     {
         memcpy(&row, v.mv_data, sizeof(row));
-        time = row.time;
+        time = (row.time > time) ? row.time : time;
 
     } else if (store_decode(v.mv_data, v.mv_size, &record) == 0) {
-        time = record.time;
+        time = (record.time > time) ? record.time : time;
     }
 
     mdb_cursor_close(cursor);
@@ -163,7 +160,7 @@ store_purge_find(referral_store_t *store, store_purge_t *p, uint64_t *start,
         }
 
         *start = p->from;
-        p->newest = store_purge_newest(&t);
+        p->now = store_purge_now(&t);
 
         store_be64(key, p->from);
         store_walk(&t, STORE_JRNL, key, sizeof(key), 0, store_purge_look, p);

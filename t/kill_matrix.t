@@ -131,7 +131,11 @@ sub begin {
     $t->api(PUT => "/v1/codes/$_", { owner => "owner-$_" }) for @CODES;
 
     return ($t, Referral::Traffic->new(port => $t->port, clients => 4,
-        codes => \@CODES, token => $t->{token}{admin}));
+        codes => \@CODES, token => $t->{token}{admin},
+
+        # the recount reads all orders after each death
+
+        pause => $kills > 100 ? 0.03 : 0.002));
 }
 
 
