@@ -34,7 +34,7 @@ typedef struct {
  * of its own.  Clicks that gave points or that an event was attributed by are
  * kept.  With more another step will find more to do, at once; pause between
  * steps, for others who want to write.  A click whose clock was ahead
- * stays longer, or for good when it was by more than a day.
+ * stays until its time has come.
  */
 
 typedef struct {
@@ -52,9 +52,10 @@ referral_rc_t referral_store_purge(referral_store_t *store, uint32_t program,
 /*
  * Recounts as referral_store_verify() does, then makes every row what the
  * journal says.  Nobody else writes until it is done: clicks gather in the
- * rings.  REFERRAL_CORRUPT, and nothing is changed, when the journal itself
- * is damaged: then a backup is what helps.  *differences: rows found and
- * mended.
+ * rings.  What was mended is compared once more before it is committed.
+ * REFERRAL_CORRUPT, and nothing is changed, when the journal itself is
+ * damaged, or the file: then a backup is what helps.  *differences: rows found
+ * and mended.
  */
 
 referral_rc_t referral_store_rebuild(referral_store_t *store,

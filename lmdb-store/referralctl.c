@@ -192,8 +192,9 @@ ctl_standard(void)
 static int
 ctl_options(int argc, char **argv, ctl_args_t *args)
 {
-    int   c, command;
-    char  name[3];
+    int          c, command;
+    char         name[3];
+    const char  *word;
 
     static const struct option  options[] = {
         { "json", no_argument, NULL, CTL_JSON },
@@ -221,14 +222,17 @@ ctl_options(int argc, char **argv, ctl_args_t *args)
         } else if (c != '?') {
             command = command ? command : c;
 
-        } else if (optopt > 0 && optopt < CTL_JSON) {
-            (void) snprintf(name, sizeof(name), "-%c", optopt);
-            (void) ctl_fail("unknown option \"%s\", see --help", name);
-            return -1;
-
         } else {
-            (void) ctl_fail("unknown option \"%s\", see --help",
-                            argv[optind - 1]);
+            word = argv[optind - 1];
+            (void) snprintf(name, sizeof(name), "-%c", optopt);
+
+            /* a word like "-1d" is not passed at its first letter */
+
+            if (optopt > 0 && optopt < CTL_JSON && strcmp(word, name) != 0) {
+                word = argv[optind];
+            }
+
+            (void) ctl_fail("unknown option \"%s\", see --help", word);
             return -1;
         }
     }

@@ -90,6 +90,10 @@ unsigned ctl_again(referral_rc_t rc, unsigned *tries);
 
 ctl_rc_t ctl_refused(const ctl_store_t *r, const referral_error_t *err);
 
+/* A user's name, or the number of one without; valid until the next call. */
+
+const char *ctl_user(uid_t uid);
+
 /* Takes the reference. */
 
 ctl_rc_t ctl_print_json(json_t *object);
@@ -98,7 +102,7 @@ ctl_rc_t ctl_print_json(json_t *object);
 /* referralctl_progress.c */
 
 /*
- * A bar on standard error, when that is a terminal, in units like "events";
+ * A bar on standard error, when that is a terminal, in units like "rows";
  * "bytes" are shown as MiB.  From begin on SIGINT and SIGTERM do not end the
  * process: ctl_progress() and ctl_stopped() tell of them, and ctl_stop()
  * prints the sentence for it.  all 0: not known.  ctl_fail() clears the bar;

@@ -9,6 +9,7 @@
 #endif
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,9 +23,12 @@
 #include "referralctl.h"
 
 
-static ctl_rc_t ctl_backup_run(const ctl_args_t *args, unsigned child);
+static int ctl_backup_give(const char *target, const struct stat *st);
 static ctl_rc_t ctl_backup_root(const ctl_args_t *args, const struct stat *st);
 static ctl_rc_t ctl_backup_wait(pid_t pid, const char *target);
+static ctl_rc_t ctl_backup_run(const ctl_args_t *args, unsigned child);
+static ctl_rc_t ctl_backup_refused(const ctl_store_t *r,
+    const referral_error_t *err);
 static ctl_rc_t ctl_compact_result(const referral_compact_t *result,
     unsigned json);
 static double ctl_mib(uint64_t bytes);
@@ -102,7 +106,7 @@ ctl_backup_root(const ctl_args_t *args, const struct stat *st)
 
     rc = (getppid() == parent) ? ctl_backup_run(args, 1) : CTL_FAILED;
 
-    if (fflush(stdout) == EOF) {
+    if (fflush(stdout) == EOF || ferror(stdout)) {
         rc = ctl_fail("cannot write to standard output (%s)",
                       strerror(errno));
     }
@@ -171,7 +175,7 @@ ctl_backup_run(const ctl_args_t *args, unsigned child)
     ctl_progress_end();
 
     if (result != REFERRAL_OK) {
-        rc = ctl_refused(&r, &err);
+        rc = ctl_backup_refused(&r, &err);
 
     } else if (args->json) {
         rc = ctl_print_json(json_pack("{s:I}", "bytes", (json_int_t) bytes));
@@ -184,6 +188,21 @@ ctl_backup_run(const ctl_args_t *args, unsigned child)
     ctl_close(&r);
 
     return rc;
+}
+
+
+/* The store is open: what may not be used is the target. */
+
+static ctl_rc_t
+ctl_backup_refused(const ctl_store_t *r, const referral_error_t *err)
+{
+    if (err->sys != EACCES && err->sys != EPERM) {
+        return ctl_refused(r, err);
+    }
+
+    return ctl_fail("%s (%s): user \"%s\", who owns the store, must be able "
+                    "to reach and write it", err->text, strerror(err->sys),
+                    ctl_user(r->owner));
 }
 
 

@@ -205,7 +205,7 @@ ctl_export_part(ctl_export_t *e, const ctl_kind_t *kind)
     referral_csv_init(&e->csv, e->csv.start,
                       (size_t) (e->csv.end - e->csv.start));
 
-    if (fflush(stdout) == EOF) {
+    if (fflush(stdout) == EOF || ferror(stdout)) {
         return ctl_fail("cannot write to standard output (%s)",
                         strerror(errno));
     }

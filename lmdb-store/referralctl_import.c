@@ -313,7 +313,7 @@ ctl_import_counts(json_t *object, const char *before)
     json_object_foreach(object, name, value) {
         if (json_is_integer(value)) {
             (void) printf("%s%-*s%" JSON_INTEGER_FORMAT "\n", before,
-                          (int) (14 - strlen(before)), name,
+                          (int) (16 - strlen(before)), name,
                           json_integer_value(value));
 
         } else if (json_is_object(value)) {

@@ -22,7 +22,7 @@
 #include "referralctl.h"
 
 
-#define CTL_RING      (4 << 20)     /* bytes: some thousand events */
+#define CTL_RING      (4 << 20)     /* bytes: some thousand records */
 #define CTL_TRIES     50            /* while the store is locked or resized */
 #define CTL_PAUSE_US  100000
 
@@ -40,7 +40,6 @@ static ctl_rc_t ctl_act_as_owner(ctl_store_t *r);
 static int ctl_drop(uid_t uid, gid_t gid);
 static ctl_rc_t ctl_check_lock(const ctl_store_t *r);
 static ctl_rc_t ctl_check_writer(const ctl_store_t *r);
-static const char *ctl_user(uid_t uid);
 static int ctl_name(void *data, referral_str_t name, uint32_t id);
 
 
@@ -228,7 +227,7 @@ ctl_refused(const ctl_store_t *r, const referral_error_t *err)
 }
 
 
-static const char *
+const char *
 ctl_user(uid_t uid)
 {
     struct passwd  *pw;

@@ -169,7 +169,7 @@ ctl_recounted(const ctl_store_t *r, uint64_t n, json_t *found)
                  "differences", (json_int_t) n, "reports", found));
     }
 
-    (void) printf("%" PRIu64 " events recounted, differences: %" PRIu64 "\n",
+    (void) printf("%" PRIu64 " entries recounted, differences: %" PRIu64 "\n",
                   r->info.journal, n);
 
     return CTL_OK;
@@ -236,7 +236,7 @@ ctl_mend(ctl_store_t *r, unsigned json)
                  "mended", (json_int_t) n, "reports", found));
     }
 
-    (void) printf("%" PRIu64 " events recounted, mended: %" PRIu64 "\n",
+    (void) printf("%" PRIu64 " entries recounted, mended: %" PRIu64 "\n",
                   r->info.journal, n);
 
     return CTL_OK;

@@ -319,6 +319,12 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
     if (result != REFERRAL_OK) {
         store_batch_error(store, rc, what, err);
 
+    } else if (run->skip) {
+        store_error(err, REFERRAL_OK, 0, "a record of intake %u was passed "
+                    "over, for \"%s/data.mdb\" seems to be damaged: run "
+                    "referralctl verify", (unsigned) source->slot,
+                    store->path);
+
     } else if (batch->refused) {
         store_error(err, REFERRAL_OK, 0,
                     "%u records of intake %u were passed over: not of a "

@@ -87,32 +87,40 @@ store_check_place(const char *path, struct stat *st, referral_error_t *err)
 
 /*
  * A file of no length is taken for a new one by LMDB.  Beside the log of an
- * intake it is not new: it lost what it had.
+ * intake it is not new: it lost what it had.  Nor do tools make a store.
  */
 
 static referral_rc_t
-store_check_empty(const char *path, referral_error_t *err)
+store_check_empty(const referral_options_t *opts, referral_error_t *err)
 {
+    int          there;
     char         file[sizeof(store_opened->path) + 32];
+    char         log[sizeof(store_opened->path) + 32];
     struct stat  st;
 
-    (void) snprintf(file, sizeof(file), "%s/intake-000.log", path);
+    (void) snprintf(file, sizeof(file), "%s/data.mdb", opts->path);
+    (void) snprintf(log, sizeof(log), "%s/intake-000.log", opts->path);
 
-    if (stat(file, &st) == -1) {
+    there = (stat(file, &st) == 0);
+
+    if (there && st.st_size != 0) {
         return REFERRAL_OK;
     }
 
-    (void) snprintf(file, sizeof(file), "%s/data.mdb", path);
-
-    if (stat(file, &st) == 0 && st.st_size != 0) {
-        return REFERRAL_OK;
+    if (stat(log, &st) == 0) {
+        store_error(err, REFERRAL_CORRUPT, 0,
+                    "\"%s\" is gone or empty, though the store was in use: "
+                    "restore it, or empty the directory to begin anew", file);
+        return REFERRAL_CORRUPT;
     }
 
-    store_error(err, REFERRAL_CORRUPT, 0,
-                "\"%s\" is gone or empty, though the store was in use: "
-                "restore it, or empty the directory to begin anew", file);
+    if (there && (opts->readonly || opts->guest)) {
+        store_error(err, REFERRAL_NOT_FOUND, 0, "there is no store in \"%s\" "
+                    "yet: \"data.mdb\" is empty", opts->path);
+        return REFERRAL_NOT_FOUND;
+    }
 
-    return REFERRAL_CORRUPT;
+    return REFERRAL_OK;
 }
 
 
@@ -467,8 +475,19 @@ store_open_schema(referral_store_t *store, unsigned guest,
 static void
 store_panic(MDB_env *env, const char *text)
 {
-    (void) env;
-    (void) fprintf(stderr, "referral store: liblmdb: %s\n", text);
+    referral_store_t  *store;
+
+    store = mdb_env_get_userctx(env);
+
+    (void) fprintf(stderr, "\"%s/data.mdb\" is damaged, liblmdb says: %s\n",
+                   store->path, text);
+
+    /* a tool has nobody who would start it again */
+
+    if (store->alone) {
+        _exit(2);
+    }
+
     abort();
 }
 
@@ -530,6 +549,7 @@ store_open_new(const referral_options_t *opts, const struct stat *st,
         return rc;
     }
 
+    (void) mdb_env_set_userctx(store->env, store);
     (void) mdb_env_set_assert(store->env, store_panic);
 
     rc = store_check_length(store->env, store->path, err);
@@ -615,7 +635,7 @@ referral_store_open(const referral_options_t *opts, referral_store_t **out,
         return REFERRAL_SYSTEM;
     }
 
-    rc = store_check_empty(opts->path, err);
+    rc = store_check_empty(opts, err);
 
     if (rc != REFERRAL_OK) {
         return rc;

@@ -18,8 +18,8 @@
  *                                    of the last who opened an intake
  *         "M"                        u64 map_size nginx was given last
  *         "U" generation1            u32 day whose visitors it holds
- *         "G" prog4                  u64 the purge begins at this place of the
- *                                    journal
+ *         "G" prog4                  u64 place of the journal before which the
+ *                                    purge is done, u64 where it looks on
  *   prog  name                       store_program_row_t
  *   code  prog4 folded code          store_code_t, then its strings
  *   cid   code4                      prog4 folded code

@@ -6,8 +6,9 @@
  *
  * The journal is in the order in which records were applied, which is nearly
  * that of their times: several workers apply what they took, a ring of a dead
- * one may be found later, and clocks jump.  So the purge looks a little
- * beyond the first click that is too young.
+ * one may be found later, and clocks jump.  So the purge looks beyond the first
+ * click that is too young, and has two marks: all before one of them is done
+ * with; the other is how far it has looked beyond that, and goes back to it.
  */
 
 #include <stdlib.h>
@@ -25,16 +26,22 @@
 
 
 typedef struct {
+    uint64_t                from;           /* all before it is done with */
+    uint64_t                look;           /* 0, or where to go on looking */
+} store_purge_mark_t;
+
+typedef struct {
     uint32_t                program;
     int64_t                 before;
     int64_t                 now;            /* by the clock or the journal */
     unsigned                looked;
     unsigned                young;
     unsigned                kept;
-    unsigned                blocked;        /* a young one was met */
-    unsigned                left;           /* rows for another step */
+    unsigned                blocked;        /* there is one to come back to */
+    unsigned                more;           /* for another step */
     unsigned                n;
-    uint64_t                from;           /* all before it is done with */
+    uint64_t                last;           /* place looked at */
+    store_purge_mark_t      mark;
     uint64_t                rows[STORE_PURGE_ROWS];
 } store_purge_t;
 
@@ -82,14 +89,16 @@ store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
             p->young = 0;
             p->rows[p->n++] = seq;
 
-        } else if (row.time <= p->now + STORE_PURGE_AHEAD) {
-            p->young++;
+        } else {
+            p->young += (row.time <= p->now + STORE_PURGE_AHEAD);
             p->blocked = 1;
         }
     }
 
+    p->last = seq;
+
     if (!p->blocked) {
-        p->from = seq + 1;
+        p->mark.from = seq + 1;
     }
 
     return ++p->looked == STORE_PURGE_LOOK || p->n == STORE_PURGE_ROWS
@@ -140,32 +149,36 @@ store_purge_now(store_txn_t *t)
 /* What there is to do, as a snapshot shows it. */
 
 static referral_rc_t
-store_purge_find(referral_store_t *store, store_purge_t *p, uint64_t *start,
-    referral_error_t *err)
+store_purge_find(referral_store_t *store, store_purge_t *p,
+    store_purge_mark_t *start, referral_error_t *err)
 {
     MDB_val        v;
     store_txn_t    t;
     unsigned char  name[5], key[8];
 
-    p->from = 1;
-    *start = 1;
+    memset(start, 0, sizeof(store_purge_mark_t));
+    start->from = 1;
 
     if (store_begin(&t, store, MDB_RDONLY) == 0) {
         store_purge_key(name, p->program);
 
         if (store_get(&t, STORE_META, name, sizeof(name), &v)
-            && v.mv_size == sizeof(p->from))
+            && v.mv_size == sizeof(store_purge_mark_t))
         {
-            memcpy(&p->from, v.mv_data, sizeof(p->from));
+            memcpy(start, v.mv_data, sizeof(store_purge_mark_t));
         }
 
-        *start = p->from;
+        p->mark = *start;
         p->now = store_purge_now(&t);
+        p->blocked = (start->look > start->from);
 
-        store_be64(key, p->from);
+        store_be64(key, p->blocked ? start->look : start->from);
         store_walk(&t, STORE_JRNL, key, sizeof(key), 0, store_purge_look, p);
         store_abort(&t);
     }
+
+    p->more = (p->looked == STORE_PURGE_LOOK || p->n == STORE_PURGE_ROWS);
+    p->mark.look = (p->more && p->blocked) ? p->last + 1 : 0;
 
     return store_failed(&t, err);
 }
@@ -228,11 +241,11 @@ static referral_rc_t
 store_purge_rows(referral_store_t *store, store_cells_t *cells,
     const store_purge_t *p, unsigned *purged, referral_error_t *err)
 {
-    size_t        *size;
-    unsigned       i;
-    uint64_t      *from;
-    store_txn_t    t;
-    unsigned char  name[5];
+    size_t              *size;
+    unsigned             i;
+    store_txn_t          t;
+    unsigned char        name[5];
+    store_purge_mark_t  *mark;
 
     *purged = 0;
 
@@ -247,12 +260,13 @@ store_purge_rows(referral_store_t *store, store_cells_t *cells,
     }
 
     store_purge_key(name, p->program);
-    from = store_cell(&t, STORE_META, name, sizeof(name), sizeof(uint64_t), 0,
-                      &size);
+    mark = store_cell(&t, STORE_META, name, sizeof(name),
+                      sizeof(store_purge_mark_t), 0, &size);
 
-    if (from != NULL && *from < p->from) {
-        *from = p->from;
-        *size = sizeof(uint64_t);
+    if (mark != NULL) {
+        mark->from = (mark->from < p->mark.from) ? p->mark.from : mark->from;
+        mark->look = p->mark.look;
+        *size = sizeof(store_purge_mark_t);
     }
 
     store_cells_write(&t);
@@ -277,10 +291,14 @@ store_purge_fitting(referral_store_t *store, store_cells_t *cells,
 
     while (rc == REFERRAL_FULL && p->n >= STORE_PURGE_FEWER) {
         p->n /= STORE_PURGE_FEWER;
-        p->left = 1;
+        p->more = 1;
 
-        if (p->from > p->rows[p->n]) {
-            p->from = p->rows[p->n];
+        if (p->blocked) {
+            p->mark.look = p->rows[p->n];
+        }
+
+        if (p->mark.from > p->rows[p->n]) {
+            p->mark.from = p->rows[p->n];
         }
 
         store_cells_clear(cells);
@@ -295,10 +313,10 @@ referral_rc_t
 referral_store_purge(referral_store_t *store, uint32_t program,
     int64_t before, referral_purge_t *step, referral_error_t *err)
 {
-    uint64_t        start;
-    referral_rc_t   rc;
-    store_cells_t  *cells;
-    store_purge_t   p;
+    referral_rc_t        rc;
+    store_cells_t       *cells;
+    store_purge_t        p;
+    store_purge_mark_t   start;
 
     memset(step, 0, sizeof(referral_purge_t));
     memset(&p, 0, sizeof(store_purge_t));
@@ -314,7 +332,8 @@ referral_store_purge(referral_store_t *store, uint32_t program,
     /* looking again costs less than a commit */
 
     if (rc != REFERRAL_OK
-        || (p.n == 0 && p.from - start < STORE_PURGE_LOOK / 2))
+        || (p.n == 0 && p.mark.look == start.look
+            && p.mark.from - start.from < STORE_PURGE_LOOK / 2))
     {
         return rc;
     }
@@ -330,8 +349,7 @@ referral_store_purge(referral_store_t *store, uint32_t program,
     store_cells_destroy(cells);
 
     step->kept = p.kept;
-    step->more = rc == REFERRAL_OK && (p.left || p.n == STORE_PURGE_ROWS
-                                       || p.looked == STORE_PURGE_LOOK);
+    step->more = (rc == REFERRAL_OK && p.more);
 
     return rc;
 }

@@ -210,6 +210,24 @@ referral_store_verify(referral_snapshot_t *snap,
 }
 
 
+/* What was mended may lie where nothing is found, in a tree out of order. */
+
+static int
+store_still_differs(store_txn_t *t)
+{
+    referral_error_t    err;
+    store_compare_t     c;
+    referral_verify_t   silent;
+
+    memset(&c, 0, sizeof(c));
+    memset(&silent, 0, sizeof(silent));
+    c.disk = t;
+    c.verify = &silent;
+
+    return store_verify(&c, &err) != REFERRAL_OK || c.differences != 0;
+}
+
+
 static referral_rc_t
 store_rebuild_commit(store_txn_t *t, store_compare_t *c,
     referral_error_t *err)
@@ -227,6 +245,14 @@ store_rebuild_commit(store_txn_t *t, store_compare_t *c,
     }
 
     store_mend_end(c->mend, t);
+
+    if (c->differences != 0 && store_still_differs(t)) {
+        store_error(err, REFERRAL_CORRUPT, 0, "\"%s/data.mdb\" itself is "
+                    "damaged, and not to be mended row by row: nothing is "
+                    "changed, restore a backup", t->store->path);
+        store_abort(t);
+        return REFERRAL_CORRUPT;
+    }
 
     if (store_commit(t) != 0) {
         return store_failed(t, err);

@@ -228,12 +228,15 @@ random_clicks(test_store_t *ts, void *data)
 }
 
 
-/* For an hour the clock is ten years ahead: that stops nothing. */
+/*
+ * For an hour the clock is years ahead, and then another program has many
+ * clicks: that stops nothing, and those of that hour go when it is time.
+ */
 
 static void
 wrong_clock(test_store_t *ts, void *data)
 {
-    uint32_t             program;
+    uint32_t             program, other;
     uint64_t             i, seq;
     referral_intake_t   *intake;
     referral_record_t    record;
@@ -242,19 +245,25 @@ wrong_clock(test_store_t *ts, void *data)
 
     test_open(ts);
     program = test_program(ts, "friends");
+    other = test_program(ts, "other");
     intake = test_intake(ts);
 
-    for (i = 1; i <= 4000; i++) {
-        record = test_click(program, i);
+    for (i = 1; i <= 40000; i++) {
+        record = test_click(i / 15000 == 1 ? other : program, i);
         record.time = FIRST + (int64_t) i * 1000
-                      + ((i / 1500 == 1) ? 3650 * DAY : 0);
-        test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+                      + ((i / 1500 == 1) ? 20000 * DAY : 0);
+
+        if (referral_intake_put(intake, &record, &seq) == REFERRAL_FULL) {
+            (void) test_apply_all(ts, intake, 1);
+            test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+        }
     }
 
     (void) test_apply_all(ts, intake, 1);
 
-    shared->purged = purge(ts, program, FIRST + 3900 * 1000);
+    shared->purged = purge(ts, program, FIRST + 39000 * 1000);
     shared->differences = test_verify(ts);
+    shared->kept = purge(ts, program, FIRST + 30000 * DAY);
 }
 
 
@@ -473,7 +482,8 @@ main(void)
     memset(shared, 0, sizeof(*shared));
     test_make(&ts);
     tap_ok(test_child(wrong_clock, &ts, NULL) == 0
-           && shared->purged == 3899 - 1500 && shared->differences == 0,
+           && shared->purged == 38999 - 15000 - 1500
+           && shared->differences == 0 && shared->kept == 1500 + 1001,
            "a clock that was wrong");
     test_remove(&ts);
 
