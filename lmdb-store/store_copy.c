@@ -26,7 +26,9 @@
 
 
 #define STORE_COPY_CHUNK     (256 << 10)
+#define STORE_COPY_PAUSES    4          /* times what a chunk took */
 #define STORE_COPY_PAUSE_US  50000      /* at most */
+#define STORE_COPY_IDLE_US   200000     /* without a commit */
 #define STORE_COPY_GROWTH    8          /* a part of the map's room, by which
                                            the file may grow meanwhile */
 
@@ -40,6 +42,7 @@ typedef struct {
     uint64_t                all;            /* bytes, about */
     uint64_t                done;
     uint64_t                last_txn;
+    uint64_t                last_commit;    /* us */
     uint64_t                first_pgno;     /* of the end, when it began */
 } store_copier_t;
 
@@ -58,8 +61,8 @@ store_copy_read(void *data)
 
 
 /*
- * As long as the chunk took, so that as much time is left to others, if there
- * are any who commit, and room for them.
+ * Some times as long as the chunk took, so that so much time is left to
+ * others, if there are any who commit, and room for them.
  */
 
 static void
@@ -78,13 +81,18 @@ store_copy_pause(store_copier_t *c, uint64_t took)
     (void) mdb_env_stat(c->store->env, &stat);
     store_gate_leave(c->store);
 
-    idle = (info.me_last_txnid == c->last_txn);
-    c->last_txn = info.me_last_txnid;
+    if (info.me_last_txnid != c->last_txn) {
+        c->last_txn = info.me_last_txnid;
+        c->last_commit = store_now_us();
+    }
+
+    idle = (store_now_us() - c->last_commit > STORE_COPY_IDLE_US);
 
     grown = info.me_last_pgno - c->first_pgno;
     room = info.me_mapsize / stat.ms_psize - c->first_pgno;
 
     if (!idle && grown < room / STORE_COPY_GROWTH) {
+        took *= STORE_COPY_PAUSES;
         (void) usleep(took < STORE_COPY_PAUSE_US ? (useconds_t) took
                                                  : STORE_COPY_PAUSE_US);
     }
