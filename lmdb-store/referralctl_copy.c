@@ -200,9 +200,8 @@ ctl_backup_refused(const ctl_store_t *r, const referral_error_t *err)
         return ctl_refused(r, err);
     }
 
-    return ctl_fail("%s (%s): user \"%s\", who owns the store, must be able "
-                    "to reach and write it", err->text, strerror(err->sys),
-                    ctl_user(r->owner));
+    return ctl_fail("%s: user \"%s\", who owns the store, must be able to "
+                    "reach and write it", err->text, ctl_user(r->owner));
 }
 
 

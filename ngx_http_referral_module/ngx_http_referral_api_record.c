@@ -79,7 +79,9 @@ ngx_http_referral_api_unsure(ngx_http_referral_api_ctx_t *api)
 {
     return ngx_http_referral_api_refuse(&api->problem,
                NGX_HTTP_SERVICE_UNAVAILABLE, "store_unavailable",
-               "the store did not confirm it, send the same again");
+               ngx_http_referral_full(REFERRAL_LEVEL_FULL)
+               ? "the store is full, send the same again when it has room"
+               : "the store did not confirm it, send the same again");
 }
 
 

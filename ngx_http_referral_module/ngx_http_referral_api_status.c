@@ -347,7 +347,7 @@ ngx_http_referral_api_store_metrics(referral_out_t *out,
                                 "How full: 0 ok, 1 warning, 2 clicks are "
                                 "refused, 3 codes too, 4 full.", info->level);
     ngx_http_referral_api_gauge(out, "referral_store_readers",
-                                "Reader slots in use.", info->readers);
+                                "Reader slots used so far.", info->readers);
     ngx_http_referral_api_gauge(out, "referral_store_readers_max",
                                 "Reader slots.", info->max_readers);
     ngx_http_referral_api_gauge(out, "referral_store_codes",

@@ -391,7 +391,9 @@ ngx_http_referral_api_unconfirmed(ngx_http_referral_api_write_t *write)
 {
     return ngx_http_referral_api_refuse(&write->problem,
                NGX_HTTP_SERVICE_UNAVAILABLE, "store_unavailable",
-               "the store did not confirm the change, try again");
+               ngx_http_referral_full(REFERRAL_LEVEL_CODES)
+               ? "the store is full for codes, try again when it has room"
+               : "the store did not confirm the change, try again");
 }
 
 

@@ -98,6 +98,47 @@ ngx_http_referral_directory_wrong(ngx_str_t *path)
 }
 
 
+/* Without empty names, "." and "..", and without a slash at its end. */
+
+static ngx_int_t
+ngx_http_referral_plain_path(ngx_pool_t *pool, ngx_str_t *path,
+    ngx_str_t *plain)
+{
+    u_char     *p, *end, *dst;
+    ngx_str_t   name;
+
+    plain->data = ngx_pnalloc(pool, path->len + 1);
+    if (plain->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst = plain->data;
+    end = path->data + path->len;
+
+    for (p = path->data; p < end; p++) {
+        name.data = p;
+
+        while (p < end && *p != '/') {
+            p++;
+        }
+
+        name.len = p - name.data;
+
+        if (name.len == 2 && ngx_strncmp(name.data, "..", 2) == 0) {
+            while (dst > plain->data && *--dst != '/') { /* void */ }
+
+        } else if (name.len != 0 && !(name.len == 1 && *name.data == '.')) {
+            *dst++ = '/';
+            dst = ngx_cpymem(dst, name.data, name.len);
+        }
+    }
+
+    plain->len = dst - plain->data;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_referral_directory_set(ngx_conf_t *cf,
     ngx_http_referral_main_conf_t *rmcf, ngx_str_t *path)
@@ -119,6 +160,13 @@ ngx_http_referral_directory_set(ngx_conf_t *cf,
     if (wrong != NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &rmcf->store,
                            wrong);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_referral_plain_path(cf->pool, &rmcf->store,
+                                     &rmcf->store_plain)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -153,7 +201,7 @@ ngx_int_t
 ngx_http_referral_directory_hidden(ngx_conf_t *cf,
     ngx_http_referral_main_conf_t *rmcf)
 {
-    ngx_str_t                  real;
+    ngx_str_t                  real, plain;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -169,12 +217,14 @@ ngx_http_referral_directory_hidden(ngx_conf_t *cf,
     rmcf->root = clcf->root.data;
 
     if (ngx_http_referral_real_path(cf->temp_pool, &clcf->root, &real)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_referral_plain_path(cf->temp_pool, &clcf->root, &plain)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (!ngx_http_referral_below(&rmcf->store, &clcf->root)
+    if (!ngx_http_referral_below(&rmcf->store_plain, &plain)
         && !ngx_http_referral_below(&rmcf->store_real, &real))
     {
         return NGX_OK;
@@ -222,6 +272,113 @@ ngx_http_referral_foreign(ngx_http_referral_main_conf_t *rmcf,
 }
 
 
+/* That there is something in it; one that cannot be read counts as empty. */
+
+static ngx_uint_t
+ngx_http_referral_directory_used(ngx_str_t *path)
+{
+    u_char      *name;
+    ngx_dir_t    dir;
+    ngx_uint_t   used;
+
+    if (ngx_open_dir(path, &dir) == NGX_ERROR) {
+        return 0;
+    }
+
+    used = 0;
+
+    while (!used && ngx_read_dir(&dir) == NGX_OK) {
+        name = ngx_de_name(&dir);
+        used = (ngx_strcmp(name, ".") != 0 && ngx_strcmp(name, "..") != 0);
+    }
+
+    (void) ngx_close_dir(&dir);
+
+    return used;
+}
+
+
+static void
+ngx_http_referral_directory_refuse(ngx_http_referral_main_conf_t *rmcf,
+    uid_t owner, uid_t uid, ngx_log_t *log)
+{
+    char  theirs[64], ours[64];
+
+    ngx_http_referral_user_name(owner, theirs, sizeof(theirs));
+    ngx_http_referral_user_name(uid, ours, sizeof(ours));
+
+    ngx_log_error(NGX_LOG_EMERG, log, 0,
+                  "\"%V\" of user \"%s\" has other files in it and is not "
+                  "given to \"%s\", as whom workers run, in %s:%ui",
+                  &rmcf->store, theirs, ours, rmcf->store_place.file,
+                  rmcf->store_place.line);
+}
+
+
+static uid_t
+ngx_http_referral_workers_uid(ngx_core_conf_t *ccf)
+{
+    return (geteuid() == 0) ? ccf->user : geteuid();
+}
+
+
+static ngx_int_t
+ngx_http_referral_data_info(ngx_http_referral_main_conf_t *rmcf,
+    ngx_file_info_t *fi)
+{
+    u_char  file[PATH_MAX];
+
+    (void) ngx_snprintf(file, sizeof(file), "%V/data.mdb%Z", &rmcf->store);
+    file[sizeof(file) - 1] = '\0';
+
+    return (ngx_file_info(file, fi) != NGX_FILE_ERROR) ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_referral_directory_check(ngx_http_referral_main_conf_t *rmcf,
+    ngx_log_t *log)
+{
+    uid_t            uid;
+    ngx_int_t        store;
+    ngx_file_info_t  dir, data;
+
+    if (ngx_file_info(rmcf->store.data, &dir) == NGX_FILE_ERROR) {
+        return NGX_OK;
+    }
+
+    uid = ngx_http_referral_workers_uid(rmcf->core);
+    store = ngx_http_referral_data_info(rmcf, &data);
+
+    if (store == NGX_OK && data.st_uid != uid) {
+        ngx_http_referral_foreign(rmcf, "/data.mdb", data.st_uid, uid, log);
+        return NGX_OK;
+    }
+
+    if (dir.st_uid != uid) {
+
+        if (store != NGX_OK && ngx_http_referral_directory_used(&rmcf->store))
+        {
+            ngx_http_referral_directory_refuse(rmcf, dir.st_uid, uid, log);
+            return NGX_ERROR;
+        }
+
+        if (geteuid() != 0) {
+            ngx_http_referral_foreign(rmcf, "", dir.st_uid, uid, log);
+        }
+    }
+
+    if (dir.st_mode & 077) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "\"%V\" is open to group or others, it should have mode "
+                      "0700, in %s:%ui", &rmcf->store, rmcf->store_place.file,
+                      rmcf->store_place.line);
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_http_referral_directory_make(ngx_http_referral_main_conf_t *rmcf,
     uid_t uid, ngx_log_t *log)
@@ -246,37 +403,28 @@ ngx_http_referral_directory_make(ngx_http_referral_main_conf_t *rmcf,
 }
 
 
-/* A directory that has no store of another user in it becomes the workers'. */
+/* One that was checked and has no store of another user in it. */
 
 static void
 ngx_http_referral_directory_own(ngx_http_referral_main_conf_t *rmcf,
     uid_t uid, ngx_log_t *log)
 {
-    u_char           file[PATH_MAX];
     ngx_file_info_t  dir, data;
 
-    (void) ngx_snprintf(file, sizeof(file), "%V/data.mdb%Z", &rmcf->store);
-    file[sizeof(file) - 1] = '\0';
-
-    if (ngx_file_info(file, &data) != NGX_FILE_ERROR && data.st_uid != uid) {
-        ngx_http_referral_foreign(rmcf, "/data.mdb", data.st_uid, uid, log);
-        return;
-    }
-
-    if (ngx_file_info(rmcf->store.data, &dir) == NGX_FILE_ERROR
+    if (geteuid() != 0
+        || ngx_file_info(rmcf->store.data, &dir) == NGX_FILE_ERROR
         || dir.st_uid == uid)
     {
         return;
     }
 
-    if (geteuid() != 0) {
-        ngx_http_referral_foreign(rmcf, "", dir.st_uid, uid, log);
+    if (ngx_http_referral_data_info(rmcf, &data) == NGX_OK
+        && data.st_uid != uid)
+    {
         return;
     }
 
-    if (!ngx_test_config
-        && chown((char *) rmcf->store.data, uid, -1) == -1)
-    {
+    if (chown((char *) rmcf->store.data, uid, -1) == -1) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       "chown() \"%V\" failed in %s:%ui", &rmcf->store,
                       rmcf->store_place.file, rmcf->store_place.line);
@@ -285,20 +433,18 @@ ngx_http_referral_directory_own(ngx_http_referral_main_conf_t *rmcf,
 
 
 void
-ngx_http_referral_directory(ngx_cycle_t *cycle,
-    ngx_http_referral_main_conf_t *rmcf)
+ngx_http_referral_directory(ngx_http_referral_main_conf_t *rmcf,
+    ngx_log_t *log)
 {
-    uid_t             uid;
-    ngx_core_conf_t  *ccf;
-    ngx_file_info_t   fi;
+    uid_t            uid;
+    ngx_file_info_t  fi;
 
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
-    uid = (geteuid() == 0) ? ccf->user : geteuid();
+    uid = ngx_http_referral_workers_uid(rmcf->core);
 
     if (ngx_file_info(rmcf->store.data, &fi) != NGX_FILE_ERROR) {
-        ngx_http_referral_directory_own(rmcf, uid, cycle->log);
+        ngx_http_referral_directory_own(rmcf, uid, log);
 
-    } else if (!ngx_test_config) {
-        ngx_http_referral_directory_make(rmcf, uid, cycle->log);
+    } else {
+        ngx_http_referral_directory_make(rmcf, uid, log);
     }
 }

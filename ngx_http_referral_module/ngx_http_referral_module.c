@@ -318,6 +318,21 @@ ngx_http_referral_complete(ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf)
 }
 
 
+/* The first that knows the user and may fail without harm to a master. */
+
+static ngx_int_t
+ngx_http_referral_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    if (ngx_http_referral_directory_check(zone->data, zone->shm.log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_referral_zone_init(zone, data);
+}
+
+
 static ngx_int_t
 ngx_http_referral_add_zone(ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf)
 {
@@ -333,7 +348,10 @@ ngx_http_referral_add_zone(ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf)
         return NGX_ERROR;
     }
 
-    rmcf->zone->init = ngx_http_referral_zone_init;
+    rmcf->core = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                                  ngx_core_module);
+    rmcf->zone->init = ngx_http_referral_init_zone;
+    rmcf->zone->data = rmcf;
 
     return NGX_OK;
 }
@@ -439,8 +457,8 @@ ngx_http_referral_init_module(ngx_cycle_t *cycle)
     rmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_referral_module);
 
-    if (rmcf != NULL && rmcf->store.len != 0) {
-        ngx_http_referral_directory(cycle, rmcf);
+    if (rmcf != NULL && rmcf->store.len != 0 && !ngx_test_config) {
+        ngx_http_referral_directory(rmcf, cycle->log);
     }
 
     return NGX_OK;

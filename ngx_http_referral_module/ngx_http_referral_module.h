@@ -120,6 +120,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                    store;         /* directory; empty: none */
     ngx_str_t                    store_real;    /* without symbolic links */
+    ngx_str_t                    store_plain;   /* without "." and ".." */
     ngx_http_referral_place_t    store_place;
     u_char                      *root;          /* last one compared with it */
     size_t                       map_size;
@@ -137,6 +138,7 @@ typedef struct {
     ngx_array_t                  references;    /* by `referral`, resolved when
                                                    all programs are known */
     ngx_shm_zone_t              *zone;          /* salts and statistics */
+    ngx_core_conf_t             *core;          /* user of the workers */
     ngx_uint_t                   used;          /* a location has a program */
 } ngx_http_referral_main_conf_t;
 
@@ -245,9 +247,13 @@ ngx_int_t ngx_http_referral_directory_set(ngx_conf_t *cf,
 ngx_int_t ngx_http_referral_directory_hidden(ngx_conf_t *cf,
     ngx_http_referral_main_conf_t *rmcf);
 
-/* Makes it the workers', but for "nginx -t"; logs what is wrong. */
-void ngx_http_referral_directory(ngx_cycle_t *cycle,
-    ngx_http_referral_main_conf_t *rmcf);
+/* Whether it may be the workers', of whom "user" is known; logs why not. */
+ngx_int_t ngx_http_referral_directory_check(
+    ngx_http_referral_main_conf_t *rmcf, ngx_log_t *log);
+
+/* Makes it the workers', when it was checked; logs what is wrong. */
+void ngx_http_referral_directory(ngx_http_referral_main_conf_t *rmcf,
+    ngx_log_t *log);
 
 
 /* ngx_http_referral_program.c */

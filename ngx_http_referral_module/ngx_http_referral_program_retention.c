@@ -27,6 +27,14 @@ ngx_http_referral_retention_clicks(ngx_http_referral_program_t *program,
         return NULL;
     }
 
+    /* days are meant, nginx would take seconds */
+
+    if (value->len != 0 && value->data[value->len - 1] >= '0'
+        && value->data[value->len - 1] <= '9')
+    {
+        return "needs a unit, as in \"clicks=90d\"";
+    }
+
     if (!ngx_http_referral_rule_time(value, 1, &seconds)) {
         return "must be \"clicks=off\" or a time between 1s and 10y";
     }

@@ -63,13 +63,23 @@ ngx_http_referral_say(const char *why, ngx_uint_t level)
 }
 
 
+ngx_uint_t
+ngx_http_referral_full(referral_level_t level)
+{
+    referral_store_t  *store;
+
+    store = ngx_http_referral_committer_store();
+
+    return store != NULL && referral_store_level(store) >= level;
+}
+
+
 /* Then the committer has nothing to do about what is not taken. */
 
 static ngx_uint_t
 ngx_http_referral_nearly_full(void)
 {
-    return referral_store_level(ngx_http_referral_committer_store())
-           >= REFERRAL_LEVEL_CLICKS;
+    return ngx_http_referral_full(REFERRAL_LEVEL_CLICKS);
 }
 
 
@@ -99,6 +109,7 @@ ngx_http_referral_lost(referral_rc_t rc)
     }
 
     why = (rc != REFERRAL_FULL) ? "the store is not open"
+          : ngx_http_referral_full(REFERRAL_LEVEL_FULL) ? "the store is full"
           : ngx_http_referral_nearly_full() ? "the store is nearly full"
           : "the intake is full";
     ngx_http_referral_say(why, NGX_LOG_ERR);
@@ -158,6 +169,14 @@ ngx_http_referral_take(referral_record_t *record,
     if (rc != REFERRAL_OK) {
         if (record->type == REFERRAL_RECORD_CLICK) {
             ngx_http_referral_lost(rc);
+
+        } else if (ngx_http_referral_full(REFERRAL_LEVEL_FULL)) {
+            ngx_http_referral_say("the store is full, conversions are refused",
+                                  NGX_LOG_ERR);
+
+        } else if (ngx_http_referral_full(REFERRAL_LEVEL_CODES)) {
+            ngx_http_referral_say("the store is nearly full, codes are refused",
+                                  NGX_LOG_ERR);
         }
 
         if (rc == REFERRAL_FULL && !ngx_http_referral_nearly_full()) {

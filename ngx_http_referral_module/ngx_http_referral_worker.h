@@ -64,6 +64,10 @@ typedef enum {
 ngx_int_t ngx_http_referral_take(referral_record_t *record,
     ngx_http_referral_need_e need, uint64_t *seq);
 
+/* Whether it is open and at this level or above. */
+
+ngx_uint_t ngx_http_referral_full(referral_level_t level);
+
 
 /*
  * Waiting for a record.  The waiter is memory of the request; a pool cleanup

@@ -65,6 +65,7 @@ sub under_load {
     my $orders = orders('a', $t);
 
     sleep 1;
+    answered($orders) > 20 or sleep 0.1 for 1 .. 100;
     my $before = answered($orders);
     cmp_ok($before, '>', 20, 'orders arrive');
 
@@ -125,6 +126,26 @@ sub refused {
         is($code, 2, 'another user');
         like($err, qr/cannot use|is written by user|run referralctl as/,
             'is told so');
+    }
+
+    SKIP: {
+        skip 'only root can act as others', 1 unless $root;
+
+        my ($uid, $gid) = (stat $t->store)[4, 5];
+        mkdir "$tmp/closed", 0700;
+
+        for my $as ([0, 0], [$uid, $gid]) {
+            my ($code, $out, $err) = run('setpriv', "--reuid=$as->[0]",
+                "--regid=$as->[1]", '--clear-groups', $ctl, 'backup',
+                $t->store, "$tmp/closed/copy");
+            is("$code$out", '2', "user $as->[0], where the owner may not");
+            like($err, qr/\Areferralctl:\ cannot\ use\ "\Q$tmp\E\/closed\/copy"
+                \ \(Permission\ denied\):\ user\ "[^"]+",\ who\ owns\ the
+                \ store,\ must\ be\ able\ to\ reach\ and\ write\ it\n\z/x,
+                'is told who must be able to');
+        }
+
+        is_deeply([glob "$tmp/closed/*"], [], 'and nothing is left there');
     }
 
     SKIP: {

@@ -117,6 +117,7 @@ wrong(qr/$_->[1]/, "referral_store $_->[0]",
 
 mkdir "$files/$_" for qw(www www/deep other);
 symlink "$files/www", "$files/link";
+symlink "$files/other", "$files/www/away";
 symlink "$files/loop", "$files/loop";
 symlink "$files/none", "$files/dangling";
 file('plain', '', 0644);
@@ -144,8 +145,17 @@ wrong(qr/is below/, 'the root is the store',
     store => "referral_store $files/www;", location => "root $files/www;");
 right('a root beside the store', store => "referral_store $files/www-store;",
     location => "root $files/www;");
-right('a root below the store', store => "referral_store $files/www;",
-    location => "root $files/www/deep;");
+right('a root below the store', store => "referral_store $files/new;",
+    location => "root $files/new/deep;");
+right("a store beside the root, $_", store => "referral_store $_;",
+    location => "root $files/www;") for
+    "$files/www/../new", "$files/www/./../new/", "$files//www/..//new";
+wrong(qr/is below/, "a store below the root, $_",
+    store => "referral_store $_;", location => "root $files/other/../www/.;")
+    for "$files/other/../www/store", "$files//www/./store";
+wrong(qr/is below/, 'a link in the root, but named by its path there',
+    store => "referral_store $files/other/../www/away/store;",
+    location => "root $files/www;");
 right('a root with variables', store => "referral_store $files/www/store;",
     location => "root $files/\$host;");
 
@@ -316,7 +326,10 @@ wrong($_->[1], $_->[0], block($_->[0])) for
     ["bots $files/bots.bad;", qr/line 3 of/], ['bots off; bots off;', qr/dup/],
     ['retention;', qr/number of arguments/],
     ['retention clicks=x;', qr/"clicks=x" of retention must be "clicks=off" or/],
-    ['retention clicks=0;', qr/a time between 1s and 10y/],
+    ['retention clicks=0s;', qr/a time between 1s and 10y/],
+    (map { ["retention clicks=$_;",
+        qr/"clicks=$_" of retention needs a unit, as in "clicks=90d" in /] }
+        '0', '90', '7776000', '1d12'),
     ['retention clicks=11y;', qr/a time between 1s and 10y/],
     ['retention clicks=;', qr/a time between 1s and 10y/],
     ['retention 90d;', qr/parameter "90d" of retention is unknown/],

@@ -78,6 +78,7 @@ sub wrong_use {
     refused(qr/unknown option "--jsn"/, '--jsn', 'stat', $tmp);
     refused(qr/unknown option "--json=1"/, 'stat', '--json=1', $tmp);
     refused(qr/unknown option "-j"/, 'stat', $tmp, '-j');
+    refused(qr/unknown option "-1d"/, 'purge', $tmp, 'friends', '-1d');
 
     refused(qr/usage: referralctl stat DIR/, 'stat');
     refused(qr/usage: referralctl stat DIR/, 'stat', $tmp, $tmp);
@@ -256,7 +257,7 @@ sub verify {
     my $dir = store('verify', 500);
 
     is_deeply([ctl('verify', $dir)],
-        [0, "504 events recounted, differences: 0\n", ''], 'a good store');
+        [0, "504 entries recounted, differences: 0\n", ''], 'a good store');
 
     my ($code, $out, $err) = ctl('--json', 'verify', $dir);
     is_deeply([$code, decode_json($out), $err],
@@ -271,7 +272,7 @@ sub verify {
         is($code, 1, 'is found');
         is($err, '', 'which is no failure');
         like($out, qr/\Acounter\ of\ a\ .*\ not\ what\ the\ journal\ says.*\n
-            504\ events\ recounted,\ differences:\ 1\n\z/x, 'and told');
+            504\ entries\ recounted,\ differences:\ 1\n\z/x, 'and told');
 
         ($code, $out) = ctl('verify', $dir, '--json');
         my $json = eval { decode_json($out) } || {};
@@ -282,7 +283,7 @@ sub verify {
 }
 
 
-# A recount of less than 65,536 events shows none.
+# A recount of less than 65,536 entries shows none.
 
 sub progress {
     plan skip_all => 'there is no pseudo-terminal here'
@@ -295,7 +296,7 @@ sub progress {
 
     my $out = `script -qec '$ctl verify $dir' /dev/null`;
     is($?, 0, 'on a terminal');
-    like($out, qr/\r$line\r\e\[K70004 events recounted/, 'it comes and goes');
+    like($out, qr/\r$line\r\e\[K70004 entries recounted/, 'it comes and goes');
 }
 
 
@@ -335,7 +336,7 @@ sub beside {
     close $to_w;
     waitpid $pid, 0;
     is($?, 0, 'and it ends well');
-    is((ctl('verify', $dir))[1], "217 events recounted, differences: 0\n",
+    is((ctl('verify', $dir))[1], "217 entries recounted, differences: 0\n",
         'with all of them');
 }
 
@@ -349,6 +350,12 @@ sub no_store {
     refused(qr/cannot open "[^"]*empty\/data.mdb" \(No such/, $_,
         "$tmp/empty") for qw(stat verify);
     is_deeply([glob "$tmp/empty/*"], [], 'nothing is made there');
+
+    mkdir "$tmp/blank";
+    spew("$tmp/blank/data.mdb", '');
+    refused(qr/there is no store in "[^"]*blank" yet: "data.mdb" is empty/, $_,
+        "$tmp/blank") for qw(stat verify rebuild compact);
+    is(-s "$tmp/blank/data.mdb", 0, 'and is left so');
 
     mkdir "$tmp/text";
     spew("$tmp/text/data.mdb", "not an LMDB file\n" x 1000);

@@ -161,6 +161,7 @@ sub past {
     is($code, 0, 'and is no failure');
     like($out, qr/^duplicates +7$/m, 'as text');
     like($out, qr/^  held +0$/m, 'with what is new by status');
+    like($out, qr/^  unattributed +0$/m, 'each apart from its number');
 
     my $order = decode_json(order('p1', days => 30, code => 'anna42'));
     my $r = $t->api(POST => '/v1/conversions', $order);

@@ -156,7 +156,7 @@ sub rebuild {
     my $n = stat_of($t->store)->{journal};
 
     is("$code$err", '0', 'beside nginx, where nothing is wrong');
-    is($out, "$n events recounted, mended: 0\n", 'nothing is mended');
+    is($out, "$n entries recounted, mended: 0\n", 'nothing is mended');
 
     for my $db (qw(hot hist prg)) {
         my $dir = store($db, 500);

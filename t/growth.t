@@ -292,15 +292,27 @@ level('codes_refused');
 my $r = code();
 is($r->status, 503, 'a code is refused');
 is($r->header('Retry-After'), 1, 'for now');
+is($r->json->{code}, 'store_unavailable', 'with the same code as ever');
+like($r->json->{detail}, qr/^the store is full for codes, try again/,
+    'and says why');
+ok(said(qr/\[error\].*: the store is nearly full, codes are refused$/m),
+    'so does the log');
 is(order()->status, 201, 'conversions go on') for 1 .. 3;
 
 fill(98.6);
 level('full');
 
-my @refused = map { order() } 1 .. 4;
+my $begun = time;
+my @refused = map { sleep 0.4; order() } 1 .. 8;
+$lines = said(qr/\[error\].*: the store is full, conversions are refused$/m);
+cmp_ok($lines, '>=', 2, 'full: the log says so');
+cmp_ok($lines, '<=', time - $begun + 1, 'once a second at most');
 is($_->status, 503, 'a conversion is refused') for @refused;
 is($refused[0]->header('Retry-After'), 1, 'for now');
-is($refused[0]->json->{code}, 'store_unavailable', 'and says so');
+is($_->json->{code}, 'store_unavailable', 'and says so') for @refused;
+like($_->json->{detail}, qr/^the store is full, send the same again/,
+    'and why') for @refused;
+like(code()->json->{detail}, qr/^the store is full for codes/, 'codes too');
 is(health()->status, 503, 'health: down');
 is(store()->{used_percent}, 98, 'health: the percentage');
 is($t->get('/r/ANNA')->status, 302, 'links redirect');

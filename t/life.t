@@ -261,6 +261,61 @@ subtest 'the directory' => sub {
 };
 
 
+# What is in it may be a system's: "/tmp" of www-data would be one of nobody
+# else.  A reload must not end the master for it.
+
+subtest 'a directory of others' => sub {
+    plan skip_all => 'only root can make one of another user' unless $root;
+
+    my $t = Referral::Nginx->new(conf => conf());
+    my $other = $t->dir . '/other';
+    my $test = sub {
+        $t->conf(conf(STORE => $_[0]));
+        my $out = `'$Referral::Nginx::BINARY' -t -p '@{[ $t->dir ]}/' -c '@{[ $t->file ]}' -e stderr 2>&1`;
+        return ($? >> 8, $out);
+    };
+
+    mkdir $other;
+    mkdir "$other/a";
+    chmod 0755, $other;
+
+    for my $dir ($other, '/', '/tmp') {
+        my $before = join ' ', (stat $dir)[2, 4, 5];
+        my ($code, $out) = $test->($dir);
+        my @emerg = $out =~ /^(.*\[emerg\].*)$/mg;
+
+        ok($code && @emerg == 1, "$dir: nginx -t fails, in one sentence");
+        like($emerg[0], qr{ "\Q$dir\E" of user "root" has other files in it and is not given to "www-data", .* in \S+nginx\.conf:\d+$},
+            'which names both users');
+        is(join(' ', (stat $dir)[2, 4, 5]), $before, 'it stays what it was');
+    }
+
+    $t->conf(conf());
+    $t->start;
+    $t->allow(qr/has other files in it/);
+    ok(!$t->reload(conf(STORE => $other)), 'a reload fails, too');
+    is((stat $other)[4], 0, 'it is not given away');
+    is($t->get('/r/ANNA')->status, 302, 'nginx goes on');
+    $t->quit;
+
+    rmdir "$other/a";
+
+    for my $mode (0700, 0710, 0701, 0755, 0777) {
+        chmod $mode, $other;
+
+        for my $owner ($uid, 0) {
+            chown $owner, -1, $other;
+            my ($code, $out) = $test->($other);
+            my $warned = () = $out =~ /\[warn\] "\Q$other\E" is open to group or others, it should have mode 0700, in \S+:\d+$/mg;
+
+            is("$code $warned", '0 ' . ($mode & 077 ? 1 : 0),
+                sprintf 'an empty one of %d, mode %03o', $owner, $mode);
+            is((stat $other)[4], $owner, 'nginx -t does not touch it');
+        }
+    }
+};
+
+
 sub mount_ro {
     return !system 'mount', '-t', 'tmpfs', '-o', 'ro,size=1m', 'referral', @_;
 }
