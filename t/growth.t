@@ -295,8 +295,13 @@ is($r->header('Retry-After'), 1, 'for now');
 is($r->json->{code}, 'store_unavailable', 'with the same code as ever');
 like($r->json->{detail}, qr/^the store is full for codes, try again/,
     'and says why');
-ok(said(qr/\[error\].*: the store is nearly full, codes are refused$/m),
-    'so does the log');
+
+# one line a second of all that is wrong
+
+ok(wait_for(sub {
+    code();
+    said(qr/\[error\].*: the store is nearly full, codes are refused$/m)
+}, 5), 'so does the log');
 is(order()->status, 201, 'conversions go on') for 1 .. 3;
 
 fill(98.6);

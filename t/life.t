@@ -292,6 +292,7 @@ subtest 'a directory of others' => sub {
 
     $t->conf(conf());
     $t->start;
+    $t->api(PUT => '/v1/codes/ANNA', { owner => 'u1' });
     $t->allow(qr/has other files in it/);
     ok(!$t->reload(conf(STORE => $other)), 'a reload fails, too');
     is((stat $other)[4], 0, 'it is not given away');
