@@ -123,6 +123,7 @@ referral_store_compact(referral_store_t *store, const referral_watch_t *watch,
     referral_rc_t  rc;
 
     memset(result, 0, sizeof(referral_compact_t));
+    alone = 0;
     rc = store_may_write(store, err);
 
     if (rc == REFERRAL_OK) {
