@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "referralctl.h"
@@ -344,4 +345,15 @@ ctl_fail(const char *fmt, ...)
     (void) fputc('\n', stderr);
 
     return CTL_FAILED;
+}
+
+
+int64_t
+ctl_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }

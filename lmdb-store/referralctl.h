@@ -58,6 +58,10 @@ typedef struct {
 } ctl_store_t;
 
 
+/* By the clock of the wall, ms. */
+
+int64_t ctl_now(void);
+
 /* Prints one sentence on standard error; returns CTL_FAILED. */
 
 ctl_rc_t ctl_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

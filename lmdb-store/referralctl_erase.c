@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "referralctl.h"
@@ -59,7 +58,6 @@ ctl_erase_person(ctl_store_t *r, const ctl_args_t *args,
     unsigned          tries;
     referral_rc_t     done;
     referral_str_t    person;
-    struct timespec   now;
     referral_error_t  err;
 
     rc = ctl_program(r, args->words[1], &program);
@@ -77,10 +75,8 @@ ctl_erase_person(ctl_store_t *r, const ctl_args_t *args,
     tries = 0;
 
     do {
-        (void) clock_gettime(CLOCK_REALTIME, &now);
-        done = referral_store_erase(r->store, program, person,
-                                    (int64_t) now.tv_sec * 1000
-                                    + now.tv_nsec / 1000000, erased, &err);
+        done = referral_store_erase(r->store, program, person, ctl_now(),
+                                    erased, &err);
     } while (ctl_again(done, &tries));
 
     if (done == REFERRAL_NOT_FOUND) {

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/stat.h>
 
 #include "referralctl_import.h"
@@ -272,17 +271,6 @@ ctl_import_results(ctl_import_t *m, unsigned n)
     referral_snapshot_end(m->store.snap);
 
     return CTL_OK;
-}
-
-
-int64_t
-ctl_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 

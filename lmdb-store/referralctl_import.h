@@ -107,7 +107,5 @@ ctl_rc_t ctl_import_put(ctl_import_t *m, referral_record_t *record,
 
 ctl_rc_t ctl_import_apply(ctl_import_t *m);
 
-int64_t ctl_now(void);
-
 
 #endif /* REFERRALCTL_IMPORT_H */

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "referralctl.h"
@@ -125,7 +124,6 @@ ctl_purge_program(ctl_store_t *r, const ctl_args_t *args, int64_t seconds,
 {
     ctl_rc_t         rc;
     uint32_t         program;
-    struct timespec  now;
 
     rc = ctl_program(r, args->words[1], &program);
 
@@ -137,10 +135,8 @@ ctl_purge_program(ctl_store_t *r, const ctl_args_t *args, int64_t seconds,
         return rc;
     }
 
-    (void) clock_gettime(CLOCK_REALTIME, &now);
-
     ctl_progress_begin("clicks purged");
-    rc = ctl_purge_steps(r, program, ((int64_t) now.tv_sec - seconds) * 1000,
+    rc = ctl_purge_steps(r, program, (ctl_now() / 1000 - seconds) * 1000,
                          sum);
     ctl_progress_end();
 

@@ -90,9 +90,7 @@ store_put_position(store_txn_t *t, const store_source_t *source,
 {
     unsigned char  key[3];
 
-    key[0] = 'P';
-    store_be16(key + 1, source->slot);
-
+    store_slot_key(key, 'P', source->slot);
     store_put(t, STORE_META, key, sizeof(key), at, sizeof(*at));
 }
 

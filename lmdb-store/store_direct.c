@@ -72,14 +72,11 @@ referral_store_rules(referral_store_t *store, uint32_t program,
     referral_rc_t      rc;
     store_txn_t        t;
     unsigned char      buf[REFERRAL_RULES_SIZE];
-    struct timespec    ts;
     referral_record_t  record;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
 
     memset(&record, 0, sizeof(record));
     record.type = REFERRAL_RECORD_RULES;
-    record.time = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    record.time = store_wall_ms();
     record.u.rules.program = program;
     record.u.rules.rules.data = buf;
     record.u.rules.rules.len = referral_rules_encode(rules, buf);

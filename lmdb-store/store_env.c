@@ -272,8 +272,6 @@ store_open_env(const referral_options_t *opts, MDB_env **env,
 static void
 store_write_head(store_txn_t *t, store_head_t *head)
 {
-    struct timespec  ts;
-
     memset(head, 0, sizeof(store_head_t));
     memcpy(head->magic, STORE_MAGIC, sizeof(head->magic));
     head->schema = STORE_SCHEMA;
@@ -286,8 +284,7 @@ store_write_head(store_txn_t *t, store_head_t *head)
         return;
     }
 
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-    head->created = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    head->created = store_wall_ms();
 
     store_put(t, STORE_META, "V", 1, head, sizeof(store_head_t));
 }

@@ -319,6 +319,13 @@ referral_rc_t store_failed(const store_txn_t *t, referral_error_t *err);
 /* What was committed is on disk; a failure breaks the store for good. */
 referral_rc_t store_sync(referral_store_t *store, referral_error_t *err);
 
+/* A row of meta of that size, in a transaction of its own; zeros: none. */
+referral_rc_t store_read_meta(referral_store_t *store, unsigned flags,
+    const void *key, size_t len, void *value, size_t size,
+    referral_error_t *err);
+/* By the clock of the wall, ms. */
+int64_t store_wall_ms(void);
+
 /* 1 and the value, 0 when there is none or the transaction has failed. */
 int store_get(store_txn_t *t, unsigned db, const void *key, size_t len,
     MDB_val *value);
@@ -696,6 +703,16 @@ static inline uint32_t
 store_day(int64_t ms)
 {
     return (ms >= 2 * 86400000) ? (uint32_t) (ms / 86400000) : 1;
+}
+
+
+/* What meta has of a slot. */
+
+static inline void
+store_slot_key(unsigned char *key, unsigned char what, unsigned slot)
+{
+    key[0] = what;
+    store_be16(key + 1, (uint16_t) slot);
 }
 
 

@@ -79,10 +79,13 @@ store_unlock(referral_store_t *store)
 }
 
 
-/* Whether the file that is mapped is still the one that has the name. */
+/*
+ * Whether the file that is mapped is still the one that has the name: 1, 0 for
+ * another one or none, -1 when that cannot be told.
+ */
 
 static int
-store_lock_stale(referral_store_t *store)
+store_file_named(referral_store_t *store)
 {
     char              file[sizeof(store->path) + sizeof("/data.mdb")];
     struct stat       st, mapped;
@@ -90,11 +93,15 @@ store_lock_stale(referral_store_t *store)
 
     (void) snprintf(file, sizeof(file), "%s/data.mdb", store->path);
 
-    return mdb_env_get_fd(store->env, &fd) != 0
-           || fstat(fd, &mapped) == -1
-           || stat(file, &st) == -1
-           || st.st_dev != mapped.st_dev
-           || st.st_ino != mapped.st_ino;
+    if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &mapped) == -1) {
+        return -1;
+    }
+
+    if (stat(file, &st) == -1) {
+        return (errno == ENOENT) ? 0 : -1;
+    }
+
+    return st.st_dev == mapped.st_dev && st.st_ino == mapped.st_ino;
 }
 
 
@@ -111,7 +118,7 @@ store_lock_alone(referral_store_t *store, unsigned *alone,
     /* the attempt has given up the lock that was there */
 
     if (flock(store->lock_fd, LOCK_SH|LOCK_NB) == -1
-        || store_lock_stale(store))
+        || store_file_named(store) != 1)
     {
         return store_lock_replaced(store, err);
     }
@@ -221,18 +228,7 @@ store_check_namespace(referral_store_t *store, referral_error_t *err)
 int
 store_replaced(referral_store_t *store)
 {
-    char              file[sizeof(store->path) + sizeof("/data.mdb")];
-    struct stat       here, there;
-    mdb_filehandle_t  fd;
-
-    (void) snprintf(file, sizeof(file), "%s/data.mdb", store->path);
-
-    if (!store->replaced && !store->broken
-        && mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &here) == 0
-        && (stat(file, &there) == 0
-            ? here.st_ino != there.st_ino || here.st_dev != there.st_dev
-            : errno == ENOENT))
-    {
+    if (!store->replaced && !store->broken && store_file_named(store) == 0) {
         store->replaced = 1;
         store->broken = 1;
     }

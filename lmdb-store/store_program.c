@@ -38,7 +38,6 @@ store_make_program(store_txn_t *t, referral_str_t name,
 {
     size_t             *size;
     uint32_t           *last;
-    struct timespec     ts;
     referral_record_t   record;
 
     if (store_get_program(t, name, row)) {
@@ -62,11 +61,9 @@ store_make_program(store_txn_t *t, referral_str_t name,
     *size = sizeof(uint32_t);
     row->id = ++*last;
 
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
     memset(&record, 0, sizeof(record));
     record.type = REFERRAL_RECORD_PROGRAM;
-    record.time = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    record.time = store_wall_ms();
     record.u.program.id = row->id;
     record.u.program.case_sensitive = row->case_sensitive;
     record.u.program.name = name;

@@ -113,7 +113,6 @@ store_purge_now(store_txn_t *t)
     int64_t             time;
     MDB_val             k, v;
     MDB_cursor         *cursor;
-    struct timespec     ts;
     referral_record_t   record;
     store_click_row_t   row;
 
@@ -124,8 +123,7 @@ store_purge_now(store_txn_t *t)
         return 0;
     }
 
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-    time = (int64_t) ts.tv_sec * 1000;
+    time = store_wall_ms();
 
     if (mdb_cursor_get(cursor, &k, &v, MDB_LAST) != 0) {
         /* void */

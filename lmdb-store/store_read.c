@@ -488,10 +488,8 @@ store_slots(store_txn_t *t)
     unsigned       slot;
     unsigned char  key[3];
 
-    key[0] = 'P';
-
     for (slot = 0; slot < STORE_MAX_SLOTS; slot++) {
-        store_be16(key + 1, (uint16_t) slot);
+        store_slot_key(key, 'P', slot);
 
         if (!store_get(t, STORE_META, key, sizeof(key), &v)) {
             break;

@@ -16,37 +16,16 @@
 #include "store_internal.h"
 
 
-static void
-store_slot_key(unsigned char *key, unsigned char what, unsigned slot)
-{
-    key[0] = what;
-    store_be16(key + 1, (uint16_t) slot);
-}
-
-
 static referral_rc_t
 store_read_position(referral_store_t *store, unsigned slot, unsigned flags,
     store_position_t *at, referral_error_t *err)
 {
-    MDB_val        v;
-    store_txn_t    t;
     unsigned char  key[3];
-
-    memset(at, 0, sizeof(store_position_t));
 
     store_slot_key(key, 'P', slot);
 
-    if (store_begin(&t, store, flags) == 0) {
-        if (store_get(&t, STORE_META, key, sizeof(key), &v)
-            && v.mv_size == sizeof(store_position_t))
-        {
-            memcpy(at, v.mv_data, sizeof(store_position_t));
-        }
-
-        store_abort(&t);
-    }
-
-    return store_failed(&t, err);
+    return store_read_meta(store, flags, key, sizeof(key), at,
+                           sizeof(store_position_t), err);
 }
 
 

@@ -315,6 +315,38 @@ store_get(store_txn_t *t, unsigned db, const void *key, size_t len,
 }
 
 
+referral_rc_t
+store_read_meta(referral_store_t *store, unsigned flags, const void *key,
+    size_t len, void *value, size_t size, referral_error_t *err)
+{
+    MDB_val      v;
+    store_txn_t  t;
+
+    memset(value, 0, size);
+
+    if (store_begin(&t, store, flags) == 0) {
+        if (store_get(&t, STORE_META, key, len, &v) && v.mv_size == size) {
+            memcpy(value, v.mv_data, size);
+        }
+
+        store_abort(&t);
+    }
+
+    return store_failed(&t, err);
+}
+
+
+int64_t
+store_wall_ms(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
 /* 1, or 0 when the row was there or the transaction has failed. */
 
 static int

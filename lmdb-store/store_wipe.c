@@ -27,22 +27,8 @@ referral_rc_t
 store_erasures(referral_store_t *store, uint64_t *count,
     referral_error_t *err)
 {
-    MDB_val      v;
-    store_txn_t  t;
-
-    *count = 0;
-
-    if (store_begin(&t, store, MDB_RDONLY) == 0) {
-        if (store_get(&t, STORE_META, "E", 1, &v)
-            && v.mv_size == sizeof(uint64_t))
-        {
-            memcpy(count, v.mv_data, sizeof(uint64_t));
-        }
-
-        store_abort(&t);
-    }
-
-    return store_failed(&t, err);
+    return store_read_meta(store, MDB_RDONLY, "E", 1, count,
+                           sizeof(uint64_t), err);
 }
 
 
