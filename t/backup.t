@@ -17,8 +17,10 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 use lib 't/lib';
+use Referral::Count qw(events_sum clicks_sum);
 use Referral::Load;
 use Referral::Nginx timeout => 120;
+use Referral::Run qw(run);
 
 my $root = $> == 0;
 my $ctl = "$Referral::Nginx::BUILD/referralctl";
@@ -84,8 +86,8 @@ sub under_load {
     is($clicks->{other}, 0, 'and were answered');
 
     is(verify($t->store), 0, 'the store verifies');
-    is(conversions(), scalar @orders, 'each order that was answered is there');
-    my $counted = clicks();
+    is(events_sum($t), scalar @orders, 'each order that was answered is there');
+    my $counted = clicks_sum($t);
     ok($counted >= $clicks->{answered} && $counted <= $clicks->{sent},
         'so is each click');
 
@@ -119,7 +121,7 @@ sub refused {
     SKIP: {
         skip 'only root can act as others', 1 unless $root;
 
-        my ($code, $out, $err) = run('setpriv', '--reuid=65534',
+        my ($code, $out, $err) = run({}, 'setpriv', '--reuid=65534',
             '--regid=65534', '--clear-groups', $ctl, 'backup', $t->store,
             "$tmp/new");
         is($code, 2, 'another user');
@@ -134,7 +136,7 @@ sub refused {
         mkdir "$tmp/closed", 0700;
 
         for my $as ([0, 0], [$uid, $gid]) {
-            my ($code, $out, $err) = run('setpriv', "--reuid=$as->[0]",
+            my ($code, $out, $err) = run({}, 'setpriv', "--reuid=$as->[0]",
                 "--regid=$as->[1]", '--clear-groups', $ctl, 'backup',
                 $t->store, "$tmp/closed/copy");
             is("$code$out", '2', "user $as->[0], where the owner may not");
@@ -152,7 +154,7 @@ sub refused {
             && system('unshare', '-m', 'true') == 0;
 
         mkdir "$tmp/small";
-        my ($code, $out, $err) = run('unshare', '-m', 'sh', '-c',
+        my ($code, $out, $err) = run({}, 'unshare', '-m', 'sh', '-c',
             "mount -t tmpfs -o size=64k none $tmp/small && chmod 777"
             . " $tmp/small && $ctl backup @{[ $t->store ]} $tmp/small/copy;"
             . " echo \$?; ls $tmp/small");
@@ -167,7 +169,7 @@ sub refused {
             && system('unshare --pid --fork --mount-proc true') == 0;
 
         for my $command ('stat', 'verify', 'compact') {
-            my ($code, $out, $err) = run('unshare', '--pid', '--fork',
+            my ($code, $out, $err) = run({}, 'unshare', '--pid', '--fork',
                 '--mount-proc', $ctl, $command, $t->store);
             is("$code$out", '2', "$command from another PID namespace");
             like($err, qr/another PID namespace/, 'is told so');
@@ -200,8 +202,8 @@ sub restored {
 
     $t->start;
     is(verify($store), 0, 'what was restored verifies');
-    is(conversions(), $kept{events}, 'it has the orders of the backup');
-    is(clicks(), $kept{clicks}, 'and its clicks, no later ones');
+    is(events_sum($t), $kept{events}, 'it has the orders of the backup');
+    is(clicks_sum($t), $kept{clicks}, 'and its clicks, no later ones');
 
     my $r = $t->api(GET => "/v1/journal?after=$last");
     is($r->status, 422, 'a reader of the journal who knows more');
@@ -218,8 +220,8 @@ sub restored {
         'ETags are of another file');
 
     $t->restart;
-    is(clicks(), $kept{clicks} + 10, 'and all goes on');
-    is(conversions(), $kept{events} + 1, 'from there');
+    is(clicks_sum($t), $kept{clicks} + 10, 'and all goes on');
+    is(events_sum($t), $kept{events} + 1, 'from there');
     is(verify($store), 0, 'and verifies');
 }
 
@@ -274,37 +276,12 @@ sub finish_orders {
 
 # ------------------------------------------------------------------- store --
 
-sub conversions {
-    my $sum = 0;
-    $sum += $_->{count}
-        for @{ $t->api(GET => '/v1/counters?by=event')->json->{data} };
-    return $sum;
-}
-
-
-# All have been applied when there are no more.
-
-sub clicks {
-    my ($now, $sum) = (0, -1);
-
-    for (1 .. 50) {
-        $sum = $now;
-        $now = 0;
-        $now += $_->{clicks}{total}
-            for @{ $t->api(GET => '/v1/counters?by=class')->json->{data} };
-        last if $now == $sum;
-        sleep 0.3;
-    }
-
-    return $now;
-}
-
 
 # The last place in the journal.
 
 sub journal_end {
-    ctl('export', 'journal', $t->store, 'friends');
-    return (split /\n/, slurp("$tmp/out"))[-1] =~ /"seq":(\d+)/ ? $1 : 0;
+    my ($code, $out) = ctl('export', 'journal', $t->store, 'friends');
+    return (split /\n/, $out)[-1] =~ /"seq":(\d+)/ ? $1 : 0;
 }
 
 
@@ -338,32 +315,5 @@ sub mode {
 
 
 sub ctl {
-    return run($ctl, @_);
-}
-
-
-# To files: there may be more than a pipe holds.
-
-sub run {
-    my (@command) = @_;
-    my $pid = fork() // die "fork() failed: $!\n";
-
-    if ($pid == 0) {
-        open STDOUT, '>', "$tmp/out";
-        open STDERR, '>', "$tmp/err";
-        exec { $command[0] } @command or POSIX::_exit(127);
-    }
-
-    waitpid $pid, 0;
-    my $code = $? & 127 ? "signal $?" : $? >> 8;
-
-    return ($code, map { slurp("$tmp/$_") } 'out', 'err');
-}
-
-
-sub slurp {
-    my ($path) = @_;
-    open my $f, '<:raw', $path or die "cannot open $path: $!\n";
-    local $/;
-    return scalar(<$f>) // '';
+    return run({}, $ctl, @_);
 }

@@ -12,12 +12,13 @@ use warnings;
 
 use Fcntl qw(:flock O_RDONLY O_DIRECTORY);
 use JSON::PP qw(decode_json);
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 use lib 't/lib';
+use Referral::Count qw(events_sum clicks_sum);
 use Referral::Load;
 use Referral::Nginx timeout => 180;
+use Referral::Run qw(run);
 
 my $ctl = "$Referral::Nginx::BUILD/referralctl";
 my @codes = map { sprintf 'CODE%02d', $_ } 1 .. 20;
@@ -176,7 +177,7 @@ sub meanwhile {
     $orders++;
     ($code, $out) = ctl('compact', $t->store);
     like($out, qr/^in use/, 'and nginx has the store');
-    is(conversions(), $orders, 'each order is there');
+    is(events_sum($t), $orders, 'each order is there');
     is((ctl('verify', $t->store))[0], 0, 'and the store verifies');
 }
 
@@ -225,39 +226,13 @@ sub clicked {
 
 
 sub whole {
-    my $clicks = clicks();
+    my $clicks = clicks_sum($t);
     ok($clicks >= $sent{least} && $clicks <= $sent{most},
         'each click that was answered counts once')
         or diag "$clicks, of $sent{least} to $sent{most}";
-    is(conversions(), $orders, 'so does each order');
+    is(events_sum($t), $orders, 'so does each order');
     my ($code, $out, $err) = ctl('verify', $t->store);
     is($code, 0, 'and the store verifies') or diag $out, $err;
-}
-
-
-sub conversions {
-    my $sum = 0;
-    $sum += $_->{count}
-        for @{ $t->api(GET => '/v1/counters?by=event')->json->{data} };
-    return $sum;
-}
-
-
-# All have been applied when there are no more.
-
-sub clicks {
-    my ($now, $sum) = (0, -1);
-
-    for (1 .. 50) {
-        $sum = $now;
-        $now = 0;
-        $now += $_->{clicks}{total}
-            for @{ $t->api(GET => '/v1/counters?by=class')->json->{data} };
-        last if $now == $sum;
-        sleep 0.3;
-    }
-
-    return $now;
 }
 
 
@@ -267,25 +242,5 @@ sub mode {
 
 
 sub ctl {
-    my $dir = $t->dir;
-    my $pid = fork() // die "fork() failed: $!\n";
-
-    if ($pid == 0) {
-        open STDOUT, '>', "$dir/out";
-        open STDERR, '>', "$dir/err";
-        exec { $ctl } $ctl, @_ or POSIX::_exit(127);
-    }
-
-    waitpid $pid, 0;
-    my $code = $? & 127 ? "signal $?" : $? >> 8;
-
-    return ($code, map { slurp("$dir/$_") } 'out', 'err');
-}
-
-
-sub slurp {
-    my ($path) = @_;
-    open my $f, '<:raw', $path or die "cannot open $path: $!\n";
-    local $/;
-    return scalar(<$f>) // '';
+    return run({}, $ctl, @_);
 }

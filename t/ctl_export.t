@@ -17,10 +17,10 @@ use POSIX qw(strftime);
 use Test::More;
 use Time::HiRes qw(sleep);
 
-use Referral::Nginx timeout => 240;
 use Referral::Load;
+use Referral::Nginx timeout => 240;
+use Referral::Run qw(run);
 
-my $DAY = 86400;
 my $tmp = tempdir(CLEANUP => 1);
 my $ctl = "$tmp/referralctl";
 my $json = JSON::PP->new->canonical->utf8;
@@ -464,31 +464,3 @@ sub refused {
 
 
 sub ctl { return run({}, $ctl, @_) }
-
-
-# Exit code, standard output, standard error.
-
-sub run {
-    my ($opt, @command) = @_;
-    my $pid = fork() // die "fork() failed: $!";
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        open STDOUT, '>', "$tmp/out";
-        open STDERR, '>', "$tmp/err";
-
-        if ($opt->{uid}) {
-            $) = "$opt->{uid} $opt->{uid}";
-            POSIX::setgid($opt->{uid});
-            POSIX::setuid($opt->{uid});
-        }
-
-        exec { $command[0] } @command or POSIX::_exit(127);
-    }
-
-    waitpid $pid, 0;
-    my $code = $? & 127 ? "signal $?" : $? >> 8;
-
-    return ($code, map { open my $f, '<:raw', "$tmp/$_" or die; local $/;
-        scalar(<$f>) // '' } qw(out err));
-}

@@ -20,8 +20,9 @@ use POSIX qw(strftime);
 use Test::More;
 use Time::HiRes qw(sleep);
 
-use Referral::Nginx timeout => 240;
 use Referral::Load;
+use Referral::Nginx timeout => 240;
+use Referral::Run qw(run);
 
 my $DAY = 86400;
 my $now = time;
@@ -295,7 +296,7 @@ sub dead {
     my @rings = glob $dead->intake . '/*';
     is(scalar @rings, 1, 'a ring is left');
 
-    my ($code, $out, $err) = run(0, $ctl, qw(import conversions),
+    my ($code, $out, $err) = run({}, $ctl, qw(import conversions),
         $dead->store, 'friends', lines('dead', order('o1')));
     is($code, 0, 'the import') or diag $err;
     @rings = glob $dead->intake . '/*';
@@ -334,12 +335,12 @@ sub users {
     is((import($file))[0], 0, 'root reads what its user cannot');
 
     chmod 0644, $file;
-    my ($code, $out, $err) = run(65534, $ctl, qw(import conversions),
+    my ($code, $out, $err) = run({ uid => 65534 }, $ctl, qw(import conversions),
         $t->store, 'friends', $file);
     is("$code$out", '2', 'another user');
     like($err, qr/: run referralctl as (?:that )?user|as that user or as root/,
         'is told whose it is');
-    is((run($www, $ctl, qw(import conversions), $t->store, 'friends',
+    is((run({ uid => $www }, $ctl, qw(import conversions), $t->store, 'friends',
         $file))[0], 0, 'their own user may');
     is_deeply([grep { (stat)[4] != $www } map { glob "$_/*" } $t->store,
         $t->intake], [], 'and no file is of anybody else');
@@ -356,7 +357,7 @@ sub in_the_end {
     my ($sum, $err) = summary(lines('late', order('l1', days => 50)));
     is($sum->{new}, 1, 'without nginx, too') or diag $err;
 
-    my ($code, $out) = run(0, $ctl, 'verify', $t->store);
+    my ($code, $out) = run({}, $ctl, 'verify', $t->store);
     is($code, 0, 'the recount finds nothing') or diag $out;
 
     my @rings = glob $t->intake . '/*';
@@ -413,14 +414,14 @@ sub leaders {
 
 
 sub stat_store {
-    my ($code, $out) = run(0, $ctl, 'stat', $t->store, '--json');
+    my ($code, $out) = run({}, $ctl, 'stat', $t->store, '--json');
     return decode_json($out);
 }
 
 
 sub import {
     my ($file, @options) = @_;
-    return run(0, $ctl, qw(import conversions), $t->store, 'friends', $file,
+    return run({}, $ctl, qw(import conversions), $t->store, 'friends', $file,
         @options);
 }
 
@@ -444,38 +445,10 @@ sub summary {
 
 sub refused {
     my ($sentence, @args) = @_;
-    my ($code, $out, $err) = run(0, $ctl, @args);
+    my ($code, $out, $err) = run({}, $ctl, @args);
     my $name = join ' ', map { s/^\Q$tmp\E/./r } @args;
 
     is("$code$out", '2', "refused: $name");
     like($err, qr/\Areferralctl: [^\n]+\n\z/, 'in one sentence');
     like($err, $sentence, 'which tells why');
-}
-
-
-# Exit code, standard output, standard error; uid 0: as we are.
-
-sub run {
-    my ($uid, @command) = @_;
-    my $pid = fork() // die "fork() failed: $!";
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        open STDOUT, '>', "$tmp/out";
-        open STDERR, '>', "$tmp/err";
-
-        if ($uid) {
-            $) = "$uid $uid";
-            POSIX::setgid($uid);
-            POSIX::setuid($uid);
-        }
-
-        exec { $command[0] } @command or POSIX::_exit(127);
-    }
-
-    waitpid $pid, 0;
-    my $code = $? & 127 ? "signal $?" : $? >> 8;
-
-    return ($code, map { open my $f, '<', "$tmp/$_" or die; local $/;
-        scalar(<$f>) // '' } qw(out err));
 }

@@ -18,8 +18,9 @@ use JSON::PP;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-use Referral::Nginx timeout => 240;
 use Referral::Load;
+use Referral::Nginx timeout => 240;
+use Referral::Run qw(run);
 
 my $anna = 'anna.schmidt-4711';
 my $name = 'Anna Schmidt of Ulm';
@@ -117,7 +118,7 @@ sub erased {
     my $pid = orders(400);
 
     sleep 0.3;
-    my ($code, $out, $err) = run(0, $ctl, 'erase', $t->store, 'friends',
+    my ($code, $out, $err) = run({}, $ctl, 'erase', $t->store, 'friends',
         $anna, '--json');
     is($code, 0, 'done') or diag $err;
 
@@ -183,7 +184,7 @@ sub taken {
         'is of somebody new');
     verify();
 
-    my ($code, $out) = run(0, $ctl, 'erase', $t->store, 'friends', $anna);
+    my ($code, $out) = run({}, $ctl, 'erase', $t->store, 'friends', $anna);
     is($code, 0, 'who can be erased, too');
     like($out, qr/\Acodes +0\nevents +1\nrewards +2\nrecords +1\n\z/,
         'as text');
@@ -210,24 +211,24 @@ sub users {
         $t->intake], [], 'as root: no file of root');
 
     order('www-1', 'www-1', 'BEN7');
-    my ($code, $out, $err) = run(65534, $ctl, 'erase', $t->store, 'friends',
-        'www-1');
+    my ($code, $out, $err) = run({ uid => 65534 }, $ctl, 'erase', $t->store,
+        'friends', 'www-1');
     is($code, 2, 'another user may not');
     like($err, qr/as that user or as root/, 'and is told so');
-    is((run($www, $ctl, 'erase', $t->store, 'friends', 'www-1'))[0], 0,
-        'their own user may');
+    is((run({ uid => $www }, $ctl, 'erase', $t->store, 'friends',
+        'www-1'))[0], 0, 'their own user may');
 }
 
 
 sub without {
     order('late-1', 'late-1', 'BEN7');
     $t->kill9;
-    is((run(0, $ctl, 'erase', $t->store, 'others', $anna))[0], 0,
+    is((run({}, $ctl, 'erase', $t->store, 'others', $anna))[0], 0,
         'in the other program');
-    is((run(0, $ctl, 'erase', $t->store, 'friends', 'late-1'))[0], 0,
+    is((run({}, $ctl, 'erase', $t->store, 'friends', 'late-1'))[0], 0,
         'what the dead took, too');
 
-    my ($code, $out, $err) = run(0, $ctl, 'compact', $t->store);
+    my ($code, $out, $err) = run({}, $ctl, 'compact', $t->store);
     is($code, 0, 'compacted') or diag $err;
     is(found(glob $t->store . '/*'), 0, 'the files have nothing of it');
     verify();
@@ -288,41 +289,15 @@ sub found {
 
 
 sub verify {
-    my ($code, $out, $err) = run(0, $ctl, 'verify', $t->store);
+    my ($code, $out, $err) = run({}, $ctl, 'verify', $t->store);
     is($code, 0, 'the recount finds nothing') or diag $out, $err;
 }
 
 
 sub refused {
     my ($re, @args) = @_;
-    my ($code, $out, $err) = run(0, $ctl, 'erase', @args);
+    my ($code, $out, $err) = run({}, $ctl, 'erase', @args);
 
     is($code, 2, 'refused');
     like($err, $re, 'with a sentence');
-}
-
-
-sub run {
-    my ($uid, @command) = @_;
-    my $pid = fork() // die "fork() failed: $!";
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        open STDOUT, '>', "$tmp/out";
-        open STDERR, '>', "$tmp/err";
-
-        if ($uid) {
-            $) = "$uid $uid";
-            POSIX::setgid($uid);
-            POSIX::setuid($uid);
-        }
-
-        exec { $command[0] } @command or POSIX::_exit(127);
-    }
-
-    waitpid $pid, 0;
-    my $code = $? & 127 ? "signal $?" : $? >> 8;
-
-    return ($code, map { open my $f, '<', "$tmp/$_" or die; local $/;
-        scalar(<$f>) // '' } qw(out err));
 }

@@ -17,26 +17,6 @@
 #define LIMIT   1.3
 
 
-static uint64_t
-purge(traffic_t *t, int64_t before)
-{
-    uint64_t          n;
-    referral_purge_t  step;
-    referral_error_t  err;
-
-    n = 0;
-
-    do {
-        traffic_must("purge", referral_store_purge(t->store, t->program,
-                                                   before, &step, &err),
-                     &err);
-        n += step.purged;
-    } while (step.more);
-
-    return n;
-}
-
-
 static size_t
 pages(traffic_t *t, unsigned db)
 {
@@ -109,7 +89,8 @@ main(int argc, char **argv)
 
         traffic_clicks(&t, start, (unsigned) atoi(argv[4]));
         traffic_events(&t, start, (unsigned) atoi(argv[5]));
-        purged += purge(&t, start - (int64_t) (KEEP - 1) * TRAFFIC_DAY);
+        purged += traffic_purge(&t, start - (int64_t) (KEEP - 1)
+                                                  * TRAFFIC_DAY);
 
         if ((day + 1) % 30 == 0 || day + 1 == days) {
             ratio = report(&t, day + 1, purged);

@@ -534,4 +534,26 @@ traffic_events(traffic_t *t, int64_t day, unsigned n)
 }
 
 
+/* All clicks before that; how many. */
+
+static inline uint64_t
+traffic_purge(traffic_t *t, int64_t before)
+{
+    uint64_t          n;
+    referral_purge_t  step;
+    referral_error_t  err;
+
+    n = 0;
+
+    do {
+        traffic_must("purge", referral_store_purge(t->store, t->program,
+                                                   before, &step, &err),
+                     &err);
+        n += step.purged;
+    } while (step.more);
+
+    return n;
+}
+
+
 #endif /* TRAFFIC_H */

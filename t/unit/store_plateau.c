@@ -33,26 +33,6 @@ typedef struct {
 } year_t;
 
 
-static uint64_t
-purge(traffic_t *t, int64_t before)
-{
-    uint64_t          n;
-    referral_purge_t  step;
-    referral_error_t  err;
-
-    n = 0;
-
-    do {
-        traffic_must("purge", referral_store_purge(t->store, t->program,
-                                                   before, &step, &err),
-                     &err);
-        n += step.purged;
-    } while (step.more);
-
-    return n;
-}
-
-
 /* Pages of the journal and of the index of clicks, whose rows are told. */
 
 static uint64_t
@@ -95,7 +75,8 @@ live(test_store_t *ts, void *data)
     for (i = 0; i < DAYS; i++, day += TRAFFIC_DAY) {
         traffic_clicks(&t, day, CLICKS);
         traffic_events(&t, day, ORDERS);
-        year->purged += purge(&t, day - (int64_t) (KEEP - 1) * TRAFFIC_DAY);
+        year->purged += traffic_purge(&t, day - (int64_t) (KEEP - 1)
+                                                 * TRAFFIC_DAY);
 
         if (i == SETTLED) {
             year->settled = traffic_info(&t);

@@ -12,8 +12,10 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(counted cookie);
+our @EXPORT_OK = qw(events_sum clicks_sum);
 
 
 sub counted {
@@ -50,6 +52,35 @@ sub cookie {
     my ($set) = $r->all('Set-Cookie');
     return '' unless defined $set;
     return $set =~ s/;.*//sr;
+}
+
+
+# Orders that count, and clicks: all have been applied when there are no more.
+
+sub events_sum {
+    my ($t) = @_;
+    my $sum = 0;
+
+    $sum += $_->{count}
+        for @{ $t->api(GET => '/v1/counters?by=event')->json->{data} };
+    return $sum;
+}
+
+
+sub clicks_sum {
+    my ($t) = @_;
+    my ($now, $sum) = (0, -1);
+
+    for (1 .. 50) {
+        $sum = $now;
+        $now = 0;
+        $now += $_->{clicks}{total}
+            for @{ $t->api(GET => '/v1/counters?by=class')->json->{data} };
+        last if $now == $sum;
+        sleep 0.3;
+    }
+
+    return $now;
 }
 
 
