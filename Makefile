@@ -3,7 +3,9 @@
 # make build     build/ngx_http_referral_module.so, build/referralctl
 # make test      builds, then all tests
 # make asan      the same tests under AddressSanitizer and UBSan
+# make valgrind  the same under valgrind
 # make long      the tests of the store's life at full length
+# make fuzz      each fuzz target for FUZZ_TIME=60 seconds, FUZZ_JOBS=1 at once
 # make bench     the benchmarks, one after the other
 # make install   the module, the snippet that loads it, referralctl with its man
 #                page; DESTDIR=dir
@@ -12,6 +14,7 @@
 # NGX_SRC=dir    builds nginx from that source, as build/nginx, and the module
 #                for it; STATIC=1: with the module in it
 # TESTS=files    of make test and make asan
+# FUZZ=names     of make fuzz, of t/fuzz/fuzz_NAME.c
 # BUILD=dir      instead of build
 
 BUILD = build
@@ -43,7 +46,8 @@ TEST_NGINX_BINARY ?= $(nginx)
 TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
 PROVE = prove --timer -It/lib
 
-.PHONY: build demo shop test asan long bench install clean module unit
+.PHONY: build demo shop test asan long fuzz bench install clean module unit
+.PHONY: fuzz-targets
 .PHONY: deps-build deps-test FORCE
 .SECONDARY:
 
@@ -114,7 +118,19 @@ $(out)/preload/%.so: t/preload/%.c
 
 $(preloads): $(wildcard t/preload/*.h)
 
-unit: $(unit) $(preloads)
+# Fuzz targets: run by libFuzzer in `make fuzz`, else by t/fuzz/replay.c.
+
+fuzzer = $(out)/c/t/fuzz/replay.o
+fuzz = $(patsubst t/%.c,$(out)/%,$(wildcard t/fuzz/fuzz_*.c))
+ctl_rest = $(filter-out %/referralctl.o,$(ctl_objs))
+
+$(out)/fuzz/%: $(out)/c/t/fuzz/%.o $(fuzzer) $(out)/libreferral.a
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(LDFLAGS) $(FUZZ_LINK) -o $@ $^ $(libs)
+
+fuzz-targets: $(fuzz)
+
+unit: $(unit) $(fuzz) $(preloads)
 
 -include $(shell find $(out)/c -name '*.d' 2>/dev/null)
 
@@ -151,6 +167,29 @@ asan: | deps-build
 	    SANITIZE="$(asan_flags)" \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    $(if $(STATIC),,TEST_NGINX_PRELOAD="$(preload)")
+
+# Its targets once more, by clang, whose libFuzzer it is.
+
+FUZZ =
+FUZZ_TIME = 60
+FUZZ_JOBS = 1
+fuzz_flags = -fsanitize=address,undefined,fuzzer-no-link \
+    -fno-sanitize=nonnull-attribute -fno-sanitize-recover=undefined
+
+fuzz:
+	@scripts/deps fuzz
+	$(MAKE) --no-print-directory fuzz-targets BUILD=$(BUILD)/fuzz/build \
+	    CC=clang SANITIZE="$(fuzz_flags)" LDFLAGS= fuzzer= \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer" FUZZ_LINK=-fsanitize=fuzzer
+	@BUILD=$(out)/fuzz FUZZ_TIME=$(FUZZ_TIME) FUZZ_JOBS=$(FUZZ_JOBS) \
+	    t/fuzz/run $(FUZZ)
+
+# Not those whose point is a number of deaths in a time.
+
+valgrind: build unit | deps-test
+	TEST_BUILD=$(out) TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
+	    $(PROVE) --exec t/valgrind.sh $(filter-out \
+	    %/store_power t/kill_matrix.t t/storm.t t/fault.t,$(TESTS))
 
 bench: build $(bench) $(preloads)
 	@scripts/deps bench

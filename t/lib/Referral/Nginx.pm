@@ -36,7 +36,8 @@ package Referral::Nginx;
 # Environment: TEST_BUILD, TEST_NGINX_BINARY, TEST_NGINX_MODULE (not for a
 # static nginx, which is seen by
 # nginx -V), TEST_NGINX_PRELOAD (LD_PRELOAD of nginx),
-# TEST_NGINX_LEAVE=1 (keep the directories).
+# TEST_NGINX_LEAVE=1 (keep the directories), TEST_VALGRIND=1 (nginx under
+# valgrind: everything may take longer; what it reports fails the test).
 
 use strict;
 use warnings;
@@ -60,6 +61,12 @@ our $BINARY = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
 our $BUILD = $ENV{TEST_BUILD} || "$ROOT/build";
 our $MODULE = $ENV{TEST_NGINX_MODULE} || "$BUILD/ngx_http_referral_module.so";
 
+# What valgrind tells is a report; blocks that are reachable at the end are not.
+
+my @valgrind = (qw(valgrind -q --leak-check=full --show-leak-kinds=definite
+    --errors-for-leak-kinds=definite --num-callers=30 --keep-debuginfo=yes), "--suppressions=$ROOT/t/valgrind.supp");
+my $patience = $ENV{TEST_VALGRIND} ? 15 : 1;
+
 my $owner = $$;
 my @instances;
 my $static;
@@ -68,7 +75,7 @@ my $static;
 sub import {
     my ($class, %opt) = @_;
 
-    alarm($opt{timeout} || 120);
+    alarm($patience * ($opt{timeout} || 120));
 
     no strict 'refs';
     *{ caller() . "::$_" } = \&$_ for qw(finish nginx_t free_port wait_for);
@@ -306,8 +313,11 @@ sub _exec {
     open STDERR, '>>', "$dir/stderr";
     POSIX::close($_) for 3 .. 63;
 
-    exec $BINARY, '-p', "$dir/", '-c', $self->file, '-e', "$dir/error.log"
-        or POSIX::_exit(127);
+    my @under = $ENV{TEST_VALGRIND}
+        ? (@valgrind, "--log-file=$dir/reports/report.%p") : ();
+
+    exec @under, $BINARY, '-p', "$dir/", '-c', $self->file, '-e',
+        "$dir/error.log" or POSIX::_exit(127);
 }
 
 
@@ -337,7 +347,20 @@ sub _reap {
 sub workers {
     my ($self) = @_;
     return () unless $self->{pid};
-    return grep { _title($_) =~ /^nginx: worker process\0*$/ } $self->children;
+    return grep { $self->_serves($_) } $self->children;
+}
+
+
+# Under valgrind a process has no title of its own, but the log knows.
+
+sub _serves {
+    my ($self, $pid) = @_;
+    return _title($pid) =~ /^nginx: worker process\0*$/
+        unless $ENV{TEST_VALGRIND};
+
+    my $log = $self->log;
+    return $log =~ / start worker process $pid$/m
+        && $log !~ / $pid#\d+: gracefully shutting down$/m;
 }
 
 
@@ -564,7 +587,7 @@ END {
 
 sub wait_for {
     my ($code, $seconds) = @_;
-    my $end = time + $seconds;
+    my $end = time + $patience * $seconds;
 
     for ( ;; ) {
         my $value = $code->();
