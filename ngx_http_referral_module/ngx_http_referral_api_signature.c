@@ -109,8 +109,6 @@ ngx_http_referral_api_secrets(ngx_conf_t *cf, ngx_str_t *file,
 
     *secrets = referral_secrets_parse((char *) text.data, text.len, &line,
                                       &why);
-    ngx_explicit_memzero(text.data, text.len);
-
     if (*secrets == NULL) {
         return ngx_http_referral_file_wrong(cf, file, line, why);
     }

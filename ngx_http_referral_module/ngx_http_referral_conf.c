@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_referral_module.h"
+#include "referral_secret.h"
 
 
 #define NGX_HTTP_REFERRAL_MAP_MIN        ((off_t) 16 * 1024 * 1024)
@@ -21,6 +22,9 @@ static const char *ngx_http_referral_store_interval(ngx_msec_t *interval,
 static void ngx_http_referral_free_keys(void *data);
 static ngx_int_t ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd,
     ngx_str_t *name, ngx_uint_t secret, ngx_str_t *text);
+static ngx_int_t ngx_http_referral_hold(ngx_conf_t *cf, ngx_str_t *text,
+    size_t len);
+static void ngx_http_referral_free_text(void *data);
 
 
 char *
@@ -192,9 +196,10 @@ ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_referral_main_conf_t *rmcf = conf;
 
+    size_t               kid_len;
     unsigned             line;
     ngx_str_t           *value, text;
-    const char          *why;
+    const char          *why, *kid;
     ngx_pool_cleanup_t  *cln;
 
     if (rmcf->keys != NULL) {
@@ -215,14 +220,20 @@ ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rmcf->keys = referral_keys_parse((char *) text.data, text.len, &line,
                                      &why);
-    ngx_explicit_memzero(text.data, text.len);
-
     if (rmcf->keys == NULL) {
         return ngx_http_referral_file_wrong(cf, &rmcf->key_file, line, why);
     }
 
     cln->handler = ngx_http_referral_free_keys;
     cln->data = rmcf->keys;
+
+    kid = referral_keys_signer(rmcf->keys, &kid_len);
+
+    if (referral_keys_not_before(rmcf->keys, kid, kid_len) > ngx_time()) {
+        return ngx_http_referral_file_wrong(cf, &rmcf->key_file, 0,
+                   "what the first key signs now would be invalid, as its "
+                   "\"not_before\" is still to come,");
+    }
 
     return NGX_CONF_OK;
 }
@@ -268,6 +279,81 @@ ngx_http_referral(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ref->line = cf->conf_file->line;
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_referral_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_referral_loc_conf_t *rlcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    rv = ngx_http_set_complex_value_slot(cf, cmd, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+
+    rlcf->asked.file = cf->conf_file->file.name.data;
+    rlcf->asked.line = cf->conf_file->line;
+
+    if (cf->args->nelts == 2
+        || ngx_strcmp(value[2].data, "missing=drop") == 0)
+    {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[2].data, "missing=pass") == 0) {
+        rlcf->pass = 1;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" is neither \"missing=drop\" nor "
+                       "\"missing=pass\"", &value[2]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* A ticket goes by the name of a parameter of the program. */
+
+ngx_int_t
+ngx_http_referral_consent_merge(ngx_conf_t *cf,
+    ngx_http_referral_loc_conf_t *prev, ngx_http_referral_loc_conf_t *conf)
+{
+    if (conf->consent == NGX_CONF_UNSET_PTR) {
+        conf->consent = (prev->consent == NGX_CONF_UNSET_PTR) ? NULL
+                                                              : prev->consent;
+        conf->asked = prev->asked;
+        conf->pass = prev->pass;
+    }
+
+    if (conf->program == NULL) {
+        return NGX_OK;
+    }
+
+    if (conf->consent != NULL) {
+        conf->program->asks = 1;
+
+    } else {
+        conf->program->assumes = 1;
+    }
+
+    if (!conf->pass || conf->program->params.nelts != 0) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"missing=pass\" needs a \"param\" in program \"%V\" "
+                  "in %s:%ui", &conf->program->name, conf->asked.file,
+                  conf->asked.line);
+
+    return NGX_ERROR;
 }
 
 
@@ -338,9 +424,7 @@ ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *name,
         return NGX_ERROR;
     }
 
-    text->len = ngx_file_size(&fi);
-    text->data = ngx_pnalloc(cf->temp_pool, text->len + 1);
-    if (text->data == NULL) {
+    if (ngx_http_referral_hold(cf, text, ngx_file_size(&fi)) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -353,4 +437,43 @@ ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *name,
     }
 
     return NGX_OK;
+}
+
+
+/* Memory for the text of a file, until the configuration has been read. */
+
+static ngx_int_t
+ngx_http_referral_hold(ngx_conf_t *cf, ngx_str_t *text, size_t len)
+{
+    ngx_str_t           *held;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->temp_pool, sizeof(ngx_str_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    held = cln->data;
+
+    held->len = len + 1;
+    held->data = referral_secret_alloc(held->len);
+    if (held->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_referral_free_text;
+
+    text->len = len;
+    text->data = held->data;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_referral_free_text(void *data)
+{
+    ngx_str_t *held = data;
+
+    referral_secret_free(held->data, held->len);
 }

@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "ngx_http_referral_module.h"
+#include "referral_secret.h"
 
 
 #define NGX_HTTP_REFERRAL_EPOCH      1577836800000  /* 2020-01-01, of ids */
@@ -28,6 +29,7 @@ typedef struct {
 
 static ngx_http_referral_shared_t  *shared;
 static ngx_slab_pool_t             *shpool;
+static ngx_http_referral_salts_t   *copied;
 
 
 ngx_int_t
@@ -48,6 +50,12 @@ ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data)
         return NGX_OK;
     }
 
+    if (referral_secret_hide(zone->shm.addr, zone->shm.size) != 0) {
+        ngx_log_error(NGX_LOG_EMERG, zone->shm.log, ngx_errno,
+                      "madvise() of zone \"%V\" failed", &zone->shm.name);
+        return NGX_ERROR;
+    }
+
     fresh = ngx_slab_calloc(pool, sizeof(ngx_http_referral_shared_t));
     if (fresh == NULL) {
         return NGX_ERROR;
@@ -61,11 +69,15 @@ ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data)
 }
 
 
-void
+ngx_int_t
 ngx_http_referral_zone_use(ngx_shm_zone_t *zone)
 {
     shared = zone->data;
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    copied = referral_secret_alloc(sizeof(ngx_http_referral_salts_t));
+
+    return (copied != NULL) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -102,18 +114,17 @@ ngx_http_referral_rotate(time_t day, ngx_http_referral_salts_t *salts)
 void
 ngx_http_referral_salts(ngx_http_referral_salts_t *salts)
 {
-    time_t                            day;
-    static time_t                     known = -1;
-    static ngx_http_referral_salts_t  copy;
+    time_t         day;
+    static time_t  known = -1;
 
     day = ngx_time() / 86400;
 
     if (known != day) {
-        ngx_http_referral_rotate(day, &copy);
+        ngx_http_referral_rotate(day, copied);
         known = day;
     }
 
-    *salts = copy;
+    *salts = *copied;
 }
 
 

@@ -564,7 +564,11 @@ ngx_http_referral_worker_init(ngx_cycle_t *cycle)
     rmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_referral_module);
 
-    ngx_http_referral_zone_use(rmcf->zone);
+    if (ngx_http_referral_zone_use(rmcf->zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_referral_rates_use(rmcf->rates);
 
     ngx_queue_init(&worker.flush_waiters);
     ngx_queue_init(&worker.apply_waiters);

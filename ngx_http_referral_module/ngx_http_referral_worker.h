@@ -28,7 +28,7 @@ void ngx_http_referral_worker_exit(ngx_cycle_t *cycle);
 /* The shared zone of salts and statistics; survives reloads. */
 
 ngx_int_t ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data);
-void ngx_http_referral_zone_use(ngx_shm_zone_t *zone);
+ngx_int_t ngx_http_referral_zone_use(ngx_shm_zone_t *zone);
 
 
 /*

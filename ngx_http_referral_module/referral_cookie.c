@@ -8,7 +8,6 @@
 
 
 #define REFERRAL_TIME_DIGITS  11
-#define REFERRAL_TIME_LIMIT   131621703842267136    /* 36 ^ 11 */
 
 /* What stands between the kid and the end: a dot and the MAC. */
 
@@ -32,7 +31,8 @@ static unsigned char *referral_cookie_put_touch(unsigned char *p,
 static unsigned char *referral_cookie_put_time(unsigned char *p,
     int64_t time);
 static int referral_cookie_signed(const referral_keys_t *keys,
-    referral_str_t program, referral_str_t value, referral_str_t *text);
+    referral_purpose_t purpose, referral_str_t program, referral_str_t value,
+    referral_str_t *text, int64_t *not_before);
 static int referral_cookie_parse(referral_str_t text,
     referral_touches_t *touches);
 static int referral_cookie_get_touch(referral_str_t *rest,
@@ -43,22 +43,21 @@ static int referral_cookie_get_text(referral_str_t field, size_t max,
 static int referral_cookie_field(referral_str_t *rest, referral_str_t *field);
 static int referral_cookie_pair(referral_str_t pair, referral_str_t name,
     referral_str_t *value);
-static int referral_touch_valid(const referral_touch_t *touch);
-static int referral_touch_word(const unsigned char *data, size_t len);
-static int referral_touch_expired(const referral_touch_t *touch, int64_t now,
-    int64_t window);
-static int referral_touch_ahead(const referral_touch_t *touch, int64_t now);
-static int referral_touch_same(const referral_touch_t *a,
-    const referral_touch_t *b);
-static int referral_touch_same_code(const referral_touch_t *a,
-    const referral_touch_t *b);
-static int referral_touches_alive(referral_touches_t *touches, int64_t now,
-    int64_t window);
 
 
 size_t
 referral_cookie_write(const referral_keys_t *keys, referral_str_t program,
     const referral_touches_t *touches, unsigned char *buf)
+{
+    return referral_touches_write(keys, REFERRAL_PURPOSE_COOKIE, program,
+                                  touches, buf);
+}
+
+
+size_t
+referral_touches_write(const referral_keys_t *keys, referral_purpose_t purpose,
+    referral_str_t program, const referral_touches_t *touches,
+    unsigned char *buf)
 {
     size_t                     kid_len;
     const char                *kid;
@@ -82,8 +81,8 @@ referral_cookie_write(const referral_keys_t *keys, referral_str_t program,
         p = referral_cookie_put_touch(p, &touches->first);
     }
 
-    if (referral_keys_sign(keys, REFERRAL_PURPOSE_COOKIE, prefix.data,
-                           prefix.len, buf, p - buf, p + 1)
+    if (referral_keys_sign(keys, purpose, prefix.data, prefix.len, buf,
+                           p - buf, p + 1)
         != 0)
     {
         return 0;
@@ -160,13 +159,27 @@ referral_cookie_verify(const referral_keys_t *keys, referral_str_t program,
     referral_str_t value, int64_t now, int64_t window,
     referral_touches_t *touches)
 {
+    return referral_touches_verify(keys, REFERRAL_PURPOSE_COOKIE, program,
+                                   value, now, window, touches);
+}
+
+
+referral_cookie_status_t
+referral_touches_verify(const referral_keys_t *keys,
+    referral_purpose_t purpose, referral_str_t program, referral_str_t value,
+    int64_t now, int64_t window, referral_touches_t *touches)
+{
+    int64_t             not_before;
     referral_str_t      text;
     referral_touches_t  parsed;
 
-    if (!referral_cookie_signed(keys, program, value, &text)
+    if (!referral_cookie_signed(keys, purpose, program, value, &text,
+                                &not_before)
         || !referral_cookie_parse(text, &parsed)
         || referral_touch_ahead(&parsed.last, now)
-        || referral_touch_ahead(&parsed.first, now))
+        || referral_touch_ahead(&parsed.first, now)
+        || !referral_touches_keep(&parsed, parsed.first.time >= not_before,
+                                  parsed.last.time >= not_before))
     {
         return REFERRAL_COOKIE_INVALID;
     }
@@ -178,11 +191,12 @@ referral_cookie_verify(const referral_keys_t *keys, referral_str_t program,
 }
 
 
-/* Returns 1 with the touches in text when the MAC is right. */
+/* When the MAC is right: 1, the touches in text, since when they may be. */
 
 static int
-referral_cookie_signed(const referral_keys_t *keys, referral_str_t program,
-    referral_str_t value, referral_str_t *text)
+referral_cookie_signed(const referral_keys_t *keys, referral_purpose_t purpose,
+    referral_str_t program, referral_str_t value, referral_str_t *text,
+    int64_t *not_before)
 {
     size_t                     len;
     const unsigned char       *kid, *dot;
@@ -207,9 +221,10 @@ referral_cookie_signed(const referral_keys_t *keys, referral_str_t program,
 
     text->data = dot + 1;
     text->len = value.data + len - text->data;
+    *not_before = referral_keys_not_before(keys, kid, dot - kid);
 
-    return referral_keys_verify(keys, REFERRAL_PURPOSE_COOKIE, kid, dot - kid,
-                                prefix.data, prefix.len, value.data, len,
+    return referral_keys_verify(keys, purpose, kid, dot - kid, prefix.data,
+                                prefix.len, value.data, len,
                                 value.data + len + 1, REFERRAL_MAC_LEN);
 }
 
@@ -374,156 +389,6 @@ referral_cookie_pair(referral_str_t pair, referral_str_t name,
 
     value->data = pair.data + name.len + 1;
     value->len = pair.len - name.len - 1;
-
-    return 1;
-}
-
-
-int
-referral_touch_decide(const referral_touches_t *old,
-    const referral_touch_t *touch, referral_model_t model, int64_t now,
-    int64_t window, int own_site, referral_touches_t *out)
-{
-    int                 again;
-    referral_touches_t  kept;
-
-    if (old != NULL) {
-        kept = *old;
-    }
-
-    if (old == NULL || !referral_touches_alive(&kept, now, window)) {
-        out->first = *touch;
-        out->last = *touch;
-        return 1;
-    }
-
-    *out = kept;
-    again = referral_touch_same_code(&kept.last, touch);
-
-    if (own_site && !again) {
-        return 0;
-    }
-
-    if (model == REFERRAL_MODEL_FIRST && again
-        && referral_touch_same_code(&kept.first, touch))
-    {
-        return 0;
-    }
-
-    out->last = *touch;
-
-    return 1;
-}
-
-
-const referral_touch_t *
-referral_touch_credited(const referral_touches_t *touches,
-    referral_model_t model)
-{
-    return model == REFERRAL_MODEL_FIRST ? &touches->first : &touches->last;
-}
-
-
-static int
-referral_touch_valid(const referral_touch_t *touch)
-{
-    return touch->time >= 0
-           && touch->time < REFERRAL_TIME_LIMIT
-           && touch->code_len > 0
-           && touch->code_len <= REFERRAL_CODE_MAX
-           && touch->channel_len <= REFERRAL_CHANNEL_MAX
-           && (touch->click_len == 0
-               || touch->click_len == REFERRAL_CLICK_ID_LEN)
-           && referral_touch_word(touch->code, touch->code_len)
-           && referral_touch_word(touch->channel, touch->channel_len)
-           && referral_touch_word(touch->click, touch->click_len);
-}
-
-
-static int
-referral_touch_word(const unsigned char *data, size_t len)
-{
-    size_t         i;
-    unsigned char  c, lower;
-
-    for (i = 0; i < len; i++) {
-        c = data[i];
-        lower = c | 0x20;
-
-        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9')
-              || c == '_' || c == '-'))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-/* Differences are taken unsigned, the larger first: no sum can overflow. */
-
-static int
-referral_touch_expired(const referral_touch_t *touch, int64_t now,
-    int64_t window)
-{
-    return now >= touch->time
-           && (uint64_t) now - (uint64_t) touch->time >= (uint64_t) window;
-}
-
-
-static int
-referral_touch_ahead(const referral_touch_t *touch, int64_t now)
-{
-    return touch->time > now
-           && (uint64_t) touch->time - (uint64_t) now > REFERRAL_CLOCK_SKEW;
-}
-
-
-static int
-referral_touch_same(const referral_touch_t *a, const referral_touch_t *b)
-{
-    return a->time == b->time
-           && referral_touch_same_code(a, b)
-           && a->channel_len == b->channel_len
-           && memcmp(a->channel, b->channel, a->channel_len) == 0
-           && a->click_len == b->click_len
-           && memcmp(a->click, b->click, a->click_len) == 0;
-}
-
-
-static int
-referral_touch_same_code(const referral_touch_t *a, const referral_touch_t *b)
-{
-    return a->code_len == b->code_len
-           && memcmp(a->code, b->code, a->code_len) == 0;
-}
-
-
-/*
- * Puts the touch that is left in place of an expired one.  A clock that was
- * set back may have made the first touch the younger one.
- */
-
-static int
-referral_touches_alive(referral_touches_t *touches, int64_t now,
-    int64_t window)
-{
-    int  first, last;
-
-    first = referral_touch_expired(&touches->first, now, window);
-    last = referral_touch_expired(&touches->last, now, window);
-
-    if (first && last) {
-        return 0;
-    }
-
-    if (first) {
-        touches->first = touches->last;
-
-    } else if (last) {
-        touches->last = touches->first;
-    }
 
     return 1;
 }

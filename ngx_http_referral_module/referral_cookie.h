@@ -17,30 +17,13 @@
 #ifndef REFERRAL_COOKIE_H
 #define REFERRAL_COOKIE_H
 
-#include "referral_store.h"
 #include "referral_keys.h"
+#include "referral_touch.h"
 
 
 #define REFERRAL_COOKIE_MAX          256
 #define REFERRAL_COOKIE_CANDIDATES   8      /* MACs computed per request */
-#define REFERRAL_CLOCK_SKEW          300    /* seconds a touch may be ahead */
-#define REFERRAL_CLICK_ID_LEN        12
 
-
-typedef struct {
-    unsigned char       code_len;
-    unsigned char       channel_len;
-    unsigned char       click_len;          /* 0 or REFERRAL_CLICK_ID_LEN */
-    unsigned char       code[REFERRAL_CODE_MAX];
-    unsigned char       channel[REFERRAL_CHANNEL_MAX];
-    unsigned char       click[REFERRAL_CLICK_ID_LEN];
-    int64_t             time;               /* seconds since 1970 */
-} referral_touch_t;
-
-typedef struct {
-    referral_touch_t    first;
-    referral_touch_t    last;               /* first and last may be equal */
-} referral_touches_t;
 
 typedef enum {
     REFERRAL_COOKIE_NONE = 0,               /* no cookie of that name */
@@ -63,13 +46,23 @@ size_t referral_cookie_write(const referral_keys_t *keys,
 /*
  * Verifies one value: MAC first, then syntax, then times: a touch older than
  * window seconds (now >= time + window) is expired, one more than
- * REFERRAL_CLOCK_SKEW ahead invalid.  An expired touch beside one that is not
- * is replaced by it.  touches is set only with VALID and EXPIRED.
+ * REFERRAL_CLOCK_SKEW ahead invalid, and so is one of before the key's
+ * not_before.  A touch that is too old beside one that is not is replaced by
+ * it.  touches is set only with VALID and EXPIRED.
  */
 
 referral_cookie_status_t referral_cookie_verify(const referral_keys_t *keys,
     referral_str_t program, referral_str_t value, int64_t now, int64_t window,
     referral_touches_t *touches);
+
+/* The same for any purpose: what is signed for one is invalid in all others. */
+
+size_t referral_touches_write(const referral_keys_t *keys,
+    referral_purpose_t purpose, referral_str_t program,
+    const referral_touches_t *touches, unsigned char *buf);
+referral_cookie_status_t referral_touches_verify(const referral_keys_t *keys,
+    referral_purpose_t purpose, referral_str_t program, referral_str_t value,
+    int64_t now, int64_t window, referral_touches_t *touches);
 
 /*
  * Finds the next cookie of that exact name (case counts) in one Cookie
@@ -81,23 +74,6 @@ referral_cookie_status_t referral_cookie_verify(const referral_keys_t *keys,
 
 int referral_cookie_next(referral_str_t header, referral_str_t name,
     size_t *pos, referral_str_t *value);
-
-/*
- * What the cookie remembers after a new touch.  old may be NULL or be out.
- * Expired touches of old are dropped.  own_site: the link was followed from a
- * page of the same origin, which never overwrites another code.  By model
- * first, the only code there is again changes nothing.  Codes are compared
- * byte by byte.  Returns 1 when the cookie has to be set.
- */
-
-int referral_touch_decide(const referral_touches_t *old,
-    const referral_touch_t *touch, referral_model_t model, int64_t now,
-    int64_t window, int own_site, referral_touches_t *out);
-
-/* The touch that gets the credit by the model. */
-
-const referral_touch_t *referral_touch_credited(
-    const referral_touches_t *touches, referral_model_t model);
 
 
 #endif /* REFERRAL_COOKIE_H */

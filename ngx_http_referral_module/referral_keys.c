@@ -2,40 +2,26 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-/*
- * The MACs are made of SHA256_Update() and _Final() on prepared states, as
- * RFC 2104 section 4 has it: an EVP_MAC does the same at three times the effort
- * around the hash, for it copies and frees.  These calls are deprecated since
- * OpenSSL 3.0, not gone; the test vectors were made without them.
- */
-
-#define OPENSSL_SUPPRESS_DEPRECATED
-
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 
+#include "referral_base64.h"
+#include "referral_hmac.h"
 #include "referral_keys.h"
+#include "referral_secret.h"
+#include "referral_time.h"
 
 
-#define REFERRAL_DIGEST_SIZE  SHA256_DIGEST_LENGTH
 #define REFERRAL_BASE64_MAX   ((REFERRAL_SECRET_MAX + 2) / 3 * 4)
+#define REFERRAL_NOT_BEFORE   "not_before="
 
-
-/* The two hashes of an HMAC after they have taken in the key. */
-
-typedef struct {
-    SHA256_CTX       inner;
-    SHA256_CTX       outer;
-} referral_mac_t;
 
 typedef struct {
     size_t           kid_len;
     char             kid[REFERRAL_KID_MAX];
-    referral_mac_t   mac[REFERRAL_PURPOSES];
+    int64_t          not_before;
+    referral_hmac_t  mac[REFERRAL_PURPOSES];
 } referral_key_t;
 
 struct referral_keys_s {
@@ -52,25 +38,22 @@ static const char *referral_keys_check_kid(const referral_keys_t *keys,
     const char *kid, size_t len);
 static const char *referral_keys_add_secret(referral_key_t *key,
     const char *text, size_t len);
+static const char *referral_keys_add_option(referral_key_t *key,
+    const char *text, size_t len);
+static size_t referral_keys_word(const char *text, size_t len);
 static int referral_keys_one_byte(const unsigned char *secret, size_t len);
-static size_t referral_keys_decode(const char *text, size_t len,
-    unsigned char *out);
-static int referral_keys_base64_value(char c);
 static int referral_keys_derive(const char *label,
-    const unsigned char *secret, size_t len, referral_mac_t *mac);
-static int referral_keys_prepare(const unsigned char *key, unsigned char pad,
-    SHA256_CTX *ctx);
+    const unsigned char *secret, size_t len, referral_hmac_t *mac);
 static const referral_key_t *referral_keys_find(const referral_keys_t *keys,
     const void *kid, size_t len);
 static int referral_keys_mac(const referral_key_t *key,
     referral_purpose_t purpose, const void *prefix, size_t prefix_len,
     const void *text, size_t len, unsigned char *mac);
-static void referral_keys_encode(const unsigned char *digest,
-    unsigned char *out);
 
 
 static const char *const  referral_keys_labels[REFERRAL_PURPOSES] = {
-    "nginx-referral|cookie|v1"
+    "nginx-referral|cookie|v1",
+    "nginx-referral|link|v1"
 };
 
 
@@ -83,7 +66,7 @@ referral_keys_parse(const char *text, size_t len, unsigned *line,
     *line = 0;
     *why = "out of memory";
 
-    keys = calloc(1, sizeof(referral_keys_t));
+    keys = referral_secret_alloc(sizeof(referral_keys_t));
     if (keys == NULL) {
         return NULL;
     }
@@ -148,7 +131,7 @@ referral_keys_read(referral_keys_t *keys, const char *text, size_t len,
 static const char *
 referral_keys_add(referral_keys_t *keys, const char *line, size_t len)
 {
-    size_t           kid_len;
+    size_t           n;
     const char      *colon, *why;
     referral_key_t  *key;
 
@@ -161,20 +144,24 @@ referral_keys_add(referral_keys_t *keys, const char *line, size_t len)
         return "the line is not \"kid:base64\"";
     }
 
-    kid_len = colon - line;
+    n = colon - line;
 
-    why = referral_keys_check_kid(keys, line, kid_len);
+    why = referral_keys_check_kid(keys, line, n);
     if (why != NULL) {
         return why;
     }
 
-    /* counted at once, for referral_keys_free() to see what is half made */
-
     key = &keys->keys[keys->n++];
-    key->kid_len = kid_len;
-    memcpy(key->kid, line, kid_len);
+    key->kid_len = n;
+    memcpy(key->kid, line, n);
 
-    return referral_keys_add_secret(key, colon + 1, len - kid_len - 1);
+    line += n + 1;
+    len -= n + 1;
+    n = referral_keys_word(line, len);
+
+    why = referral_keys_add_secret(key, line, n);
+
+    return why ? why : referral_keys_add_option(key, line + n, len - n);
 }
 
 
@@ -190,7 +177,7 @@ referral_keys_check_kid(const referral_keys_t *keys, const char *kid,
 
     for (i = 0; i < len; i++) {
         if (kid[i] == '+' || kid[i] == '/'
-            || referral_keys_base64_value(kid[i]) == -1)
+            || referral_base64_value(kid[i]) == -1)
         {
             return "the kid has a character other than [A-Za-z0-9_-]";
         }
@@ -217,7 +204,7 @@ referral_keys_add_secret(referral_key_t *key, const char *text, size_t len)
     }
 
     why = NULL;
-    n = referral_keys_decode(text, len, secret);
+    n = referral_base64_decode(text, len, secret);
 
     if (n == 0) {
         why = "the secret is not base64";
@@ -246,48 +233,47 @@ referral_keys_add_secret(referral_key_t *key, const char *text, size_t len)
 }
 
 
-static int
-referral_keys_one_byte(const unsigned char *secret, size_t len)
+static const char *
+referral_keys_add_option(referral_key_t *key, const char *text, size_t len)
 {
-    return memcmp(secret, secret + 1, len - 1) == 0;
+    int64_t         ms;
+    referral_str_t  time;
+
+    while (len && (*text == ' ' || *text == '\t')) {
+        text++;
+        len--;
+    }
+
+    if (len == 0) {
+        return NULL;
+    }
+
+    time.len = sizeof(REFERRAL_NOT_BEFORE) - 1;
+
+    if (len < time.len || memcmp(text, REFERRAL_NOT_BEFORE, time.len) != 0) {
+        return "what follows the secret is not \"not_before=time\"";
+    }
+
+    time.data = (const unsigned char *) text + time.len;
+    time.len = len - time.len;
+
+    if (referral_time_parse(time, &ms) != 0) {
+        return "the time of \"not_before\" is not one of RFC 3339";
+    }
+
+    key->not_before = (ms + 999) / 1000;
+
+    return NULL;
 }
 
 
-/* Returns 0 when the text is not base64.  out holds 3 bytes for each 4. */
-
 static size_t
-referral_keys_decode(const char *text, size_t len, unsigned char *out)
+referral_keys_word(const char *text, size_t len)
 {
-    int       v;
-    size_t    i, n, data;
-    unsigned  bits, acc;
+    size_t  n;
 
-    data = len;
-    while (data && len - data < 2 && text[data - 1] == '=') {
-        data--;
-    }
-
-    if ((data != len && len % 4 != 0) || data % 4 == 1) {
-        return 0;
-    }
-
-    n = 0;
-    acc = 0;
-    bits = 0;
-
-    for (i = 0; i < data; i++) {
-        v = referral_keys_base64_value(text[i]);
-        if (v == -1) {
-            return 0;
-        }
-
-        acc = (acc << 6 | (unsigned) v) & 0xffff;
-        bits += 6;
-
-        if (bits >= 8) {
-            bits -= 8;
-            out[n++] = (unsigned char) (acc >> bits);
-        }
+    for (n = 0; n < len && text[n] != ' ' && text[n] != '\t'; n++) {
+        /* void */
     }
 
     return n;
@@ -295,65 +281,30 @@ referral_keys_decode(const char *text, size_t len, unsigned char *out)
 
 
 static int
-referral_keys_base64_value(char c)
+referral_keys_one_byte(const unsigned char *secret, size_t len)
 {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-
-    if (c == '+' || c == '-') {
-        return 62;
-    }
-
-    return (c == '/' || c == '_') ? 63 : -1;
+    return memcmp(secret, secret + 1, len - 1) == 0;
 }
 
 
 static int
 referral_keys_derive(const char *label, const unsigned char *secret,
-    size_t len, referral_mac_t *mac)
+    size_t len, referral_hmac_t *mac)
 {
-    int            ok;
-    size_t         n;
-    unsigned char  key[REFERRAL_DIGEST_SIZE];
+    int              ok;
+    unsigned char    key[REFERRAL_HMAC_SIZE];
+    referral_str_t   text;
 
-    ok = EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, secret, len,
-                   (const unsigned char *) label, strlen(label), key,
-                   sizeof(key), &n) != NULL
-         && referral_keys_prepare(key, 0x36, &mac->inner)
-         && referral_keys_prepare(key, 0x5c, &mac->outer);
+    text.len = strlen(label);
+    text.data = (const unsigned char *) label;
+
+    /* the place of the derived key holds the master's hashes before */
+
+    ok = referral_hmac_key(mac, secret, len)
+         && referral_hmac(mac, &text, 1, key)
+         && referral_hmac_key(mac, key, sizeof(key));
 
     OPENSSL_cleanse(key, sizeof(key));
-
-    return ok;
-}
-
-
-static int
-referral_keys_prepare(const unsigned char *key, unsigned char pad,
-    SHA256_CTX *ctx)
-{
-    int            ok;
-    size_t         i;
-    unsigned char  block[SHA256_CBLOCK];
-
-    memset(block, pad, sizeof(block));
-
-    for (i = 0; i < REFERRAL_DIGEST_SIZE; i++) {
-        block[i] ^= key[i];
-    }
-
-    ok = SHA256_Init(ctx) && SHA256_Update(ctx, block, sizeof(block));
-
-    OPENSSL_cleanse(block, sizeof(block));
 
     return ok;
 }
@@ -362,10 +313,7 @@ referral_keys_prepare(const unsigned char *key, unsigned char pad,
 void
 referral_keys_free(referral_keys_t *keys)
 {
-    if (keys != NULL) {
-        OPENSSL_cleanse(keys, sizeof(referral_keys_t));
-        free(keys);
-    }
+    referral_secret_free(keys, sizeof(referral_keys_t));
 }
 
 
@@ -375,6 +323,18 @@ referral_keys_signer(const referral_keys_t *keys, size_t *len)
     *len = keys->keys[0].kid_len;
 
     return keys->keys[0].kid;
+}
+
+
+int64_t
+referral_keys_not_before(const referral_keys_t *keys, const void *kid,
+    size_t len)
+{
+    const referral_key_t  *key;
+
+    key = referral_keys_find(keys, kid, len);
+
+    return key ? key->not_before : 0;
 }
 
 
@@ -440,53 +400,19 @@ referral_keys_mac(const referral_key_t *key, referral_purpose_t purpose,
     const void *prefix, size_t prefix_len, const void *text, size_t len,
     unsigned char *mac)
 {
-    SHA256_CTX     ctx;
-    unsigned char  digest[REFERRAL_DIGEST_SIZE];
+    unsigned char   digest[REFERRAL_HMAC_SIZE];
+    referral_str_t  texts[2];
 
-    ctx = key->mac[purpose].inner;
+    texts[0].len = prefix_len;
+    texts[0].data = prefix;
+    texts[1].len = len;
+    texts[1].data = text;
 
-    if (!SHA256_Update(&ctx, prefix, prefix_len)
-        || !SHA256_Update(&ctx, text, len)
-        || !SHA256_Final(digest, &ctx))
-    {
+    if (!referral_hmac(&key->mac[purpose], texts, 2, digest)) {
         return -1;
     }
 
-    ctx = key->mac[purpose].outer;
-
-    if (!SHA256_Update(&ctx, digest, sizeof(digest))
-        || !SHA256_Final(digest, &ctx))
-    {
-        return -1;
-    }
-
-    referral_keys_encode(digest, mac);
+    referral_base64_encode(digest, REFERRAL_MAC_SIZE, mac);
 
     return 0;
-}
-
-
-static void
-referral_keys_encode(const unsigned char *digest, unsigned char *out)
-{
-    size_t             i;
-    unsigned           acc, bits;
-    static const char  alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                    "abcdefghijklmnopqrstuvwxyz"
-                                    "0123456789-_";
-
-    acc = 0;
-    bits = 0;
-
-    for (i = 0; i < REFERRAL_MAC_SIZE; i++) {
-        acc = (acc << 8 | digest[i]) & 0xffff;
-        bits += 8;
-
-        while (bits >= 6) {
-            bits -= 6;
-            *out++ = (unsigned char) alphabet[acc >> bits & 0x3f];
-        }
-    }
-
-    *out = (unsigned char) alphabet[acc << (6 - bits) & 0x3f];
 }

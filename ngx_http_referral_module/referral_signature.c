@@ -2,27 +2,22 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 
+#include "referral_hmac.h"
+#include "referral_secret.h"
 #include "referral_signature.h"
 
 
-#define REFERRAL_SIGNATURE_SIZE  32         /* bytes of the MAC */
-#define REFERRAL_SIGNATURE_HEX   (2 * REFERRAL_SIGNATURE_SIZE)
+#define REFERRAL_SIGNATURE_HEX   (2 * REFERRAL_HMAC_SIZE)
 #define REFERRAL_SIGNATURE_TIME  15         /* digits */
 
 
-/* Contexts that have taken in their key; a secret itself is not kept. */
-
 struct referral_secrets_s {
     unsigned          n;
-    EVP_MAC_CTX      *mac[REFERRAL_SECRETS_MAX];
+    referral_hmac_t   mac[REFERRAL_SECRETS_MAX];
 };
 
 typedef struct {
@@ -37,14 +32,13 @@ static const char *referral_secrets_read(referral_secrets_t *secrets,
     const char *text, size_t len, unsigned *line);
 static const char *referral_secrets_add(referral_secrets_t *secrets,
     const char *secret, size_t len);
-static EVP_MAC_CTX *referral_secrets_mac(const char *secret, size_t len);
 static const char *referral_signature_parse(referral_signature_t *signature,
     referral_str_t header);
 static const char *referral_signature_item(referral_signature_t *signature,
     const unsigned char *p, const unsigned char *last);
 static const char *referral_signature_time(referral_str_t time, int64_t now);
-static int referral_signature_mac(EVP_MAC_CTX *key, referral_str_t time,
-    const void *body, size_t len, unsigned char *hex);
+static int referral_signature_mac(const referral_hmac_t *key,
+    referral_str_t time, const void *body, size_t len, unsigned char *hex);
 
 
 referral_secrets_t *
@@ -56,7 +50,7 @@ referral_secrets_parse(const char *text, size_t len, unsigned *line,
     *line = 0;
     *why = "out of memory";
 
-    secrets = calloc(1, sizeof(referral_secrets_t));
+    secrets = referral_secret_alloc(sizeof(referral_secrets_t));
     if (secrets == NULL) {
         return NULL;
     }
@@ -124,8 +118,7 @@ static const char *
 referral_secrets_add(referral_secrets_t *secrets, const char *secret,
     size_t len)
 {
-    size_t        i;
-    EVP_MAC_CTX  *mac;
+    size_t  i;
 
     if (secrets->n == REFERRAL_SECRETS_MAX) {
         return "there are more than 8 secrets";
@@ -149,63 +142,18 @@ referral_secrets_add(referral_secrets_t *secrets, const char *secret,
         return "the secret is one character repeated";
     }
 
-    mac = referral_secrets_mac(secret, len);
-    if (mac == NULL) {
+    if (!referral_hmac_key(&secrets->mac[secrets->n++], secret, len)) {
         return "libcrypto could not take the secret";
     }
 
-    secrets->mac[secrets->n++] = mac;
-
     return NULL;
-}
-
-
-static EVP_MAC_CTX *
-referral_secrets_mac(const char *secret, size_t len)
-{
-    EVP_MAC      *hmac;
-    OSSL_PARAM    params[2];
-    EVP_MAC_CTX  *mac;
-
-    static char  digest[] = "SHA256";
-
-    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    if (hmac == NULL) {
-        return NULL;
-    }
-
-    mac = EVP_MAC_CTX_new(hmac);
-    EVP_MAC_free(hmac);
-
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-                                                 digest, 0);
-    params[1] = OSSL_PARAM_construct_end();
-
-    if (mac != NULL
-        && !EVP_MAC_init(mac, (const unsigned char *) secret, len, params))
-    {
-        EVP_MAC_CTX_free(mac);
-        return NULL;
-    }
-
-    return mac;
 }
 
 
 void
 referral_secrets_free(referral_secrets_t *secrets)
 {
-    unsigned  i;
-
-    if (secrets == NULL) {
-        return;
-    }
-
-    for (i = 0; i < secrets->n; i++) {
-        EVP_MAC_CTX_free(secrets->mac[i]);
-    }
-
-    free(secrets);
+    referral_secret_free(secrets, sizeof(referral_secrets_t));
 }
 
 
@@ -231,8 +179,8 @@ referral_signature_wrong(const referral_secrets_t *secrets,
     right = 0;
 
     for (i = 0; i < secrets->n; i++) {
-        if (!referral_signature_mac(secrets->mac[i], signature.time, body, len,
-                                    want))
+        if (!referral_signature_mac(&secrets->mac[i], signature.time, body,
+                                    len, want))
         {
             return "libcrypto failed";
         }
@@ -341,32 +289,29 @@ referral_signature_time(referral_str_t time, int64_t now)
 
 
 static int
-referral_signature_mac(EVP_MAC_CTX *key, referral_str_t time,
+referral_signature_mac(const referral_hmac_t *key, referral_str_t time,
     const void *body, size_t len, unsigned char *hex)
 {
-    int             ok;
-    size_t          i, n;
-    EVP_MAC_CTX    *mac;
-    unsigned char   digest[REFERRAL_SIGNATURE_SIZE];
+    size_t           i;
+    unsigned char    digest[REFERRAL_HMAC_SIZE];
+    referral_str_t   text[3];
 
     static const char  digits[] = "0123456789abcdef";
 
-    mac = EVP_MAC_CTX_dup(key);
-    if (mac == NULL) {
+    text[0] = time;
+    text[1].len = 1;
+    text[1].data = (const unsigned char *) ".";
+    text[2].len = len;
+    text[2].data = body;
+
+    if (!referral_hmac(key, text, 3, digest)) {
         return 0;
     }
 
-    ok = EVP_MAC_update(mac, time.data, time.len)
-         && EVP_MAC_update(mac, (const unsigned char *) ".", 1)
-         && EVP_MAC_update(mac, body, len)
-         && EVP_MAC_final(mac, digest, &n, sizeof(digest));
-
-    EVP_MAC_CTX_free(mac);
-
-    for (i = 0; ok && i < sizeof(digest); i++) {
+    for (i = 0; i < sizeof(digest); i++) {
         *hex++ = (unsigned char) digits[digest[i] >> 4];
         *hex++ = (unsigned char) digits[digest[i] & 15];
     }
 
-    return ok;
+    return 1;
 }

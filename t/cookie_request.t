@@ -20,7 +20,13 @@ my $links = 'link "^/(?<code>[A-Z0-9]+)$"; landing https://shop.example/;'
 my $location = 'return 200 "$referral_status $referral_program $referral_code'
     . ' $referral_first_code $referral_channel $referral_class";';
 
-my $t = Referral::Nginx->new(conf => <<"EOC");
+# A storefront that sets cookies, by their line in the query.
+
+my $t = Referral::Nginx->new(upstream => sub {
+    my ($line) = $_[0]{uri} =~ /\?(.*)/;
+    $line =~ s/%(..)/chr hex $1/ge;
+    return (200, [['Set-Cookie', $line]], '');
+}, conf => <<"EOC");
     referral_store %%STORE%% intake_path=%%INTAKE%% interval=10ms;
     referral_key_file %%DIR%%/keys;
     large_client_header_buffers 4 64k;
@@ -39,11 +45,20 @@ my $t = Referral::Nginx->new(conf => <<"EOC");
     server {
         listen 127.0.0.1:%%PORT%%;
         listen 127.0.0.1:%%PORT2%% ssl;
+        listen 127.0.0.2:%%PORT3%%;
         ssl_certificate %%CERT%%;
         ssl_certificate_key %%CERTKEY%%;
 
         location / { return 404; }
         location /page { referral auto; $location }
+        location /from/ {
+            proxy_pass http://%%UPSTREAM%%;
+            location /from/auto { referral auto; proxy_pass http://%%UPSTREAM%%; }
+            location /from/on/ {
+                referral auto;
+                location /from/on/off { referral off; proxy_pass http://%%UPSTREAM%%; }
+            }
+        }
 
 @{[ map { <<EOL } qw(auto first short long plain host later) ]}
         location /$_/ {
@@ -102,6 +117,10 @@ for my $program (sort keys %name) {
     }
 }
 
+like(visit('/auto/ANNA', undef, tls => 1)->header('Set-Cookie'),
+    qr{^__Host-ref_auto=[A-Za-z0-9._-]{1,200};\ Path=/;\ Max-Age=2592000;
+    \ Secure;\ HttpOnly;\ SameSite=Lax$}x, 'these attributes, and no others');
+
 like(visit('/long/ANNA')->header('Set-Cookie'), qr{;\ Path=/x;
     \ Max-Age=2592000;\ Domain=shop\.example;\ Secure;\ HttpOnly;
     \ SameSite=Strict$}x,
@@ -132,6 +151,35 @@ for my $status (sort keys %page) {
 
 is(page('/page', $bad), 'invalid     ', 'nothing of a bad cookie is shown');
 like(page('/first/page', "f=$value"), qr/^invalid /, 'another program: invalid');
+
+is(page('/page', $good, tls => 1), 'none     ',
+    'over TLS a cookie without the prefix is nobody\'s');
+is($t->get('/page', Cookie => $good, 'User-Agent' => 'other/1')->body,
+    'valid auto ANNA ANNA  ', 'a visitor may change the browser');
+is($t->connect(host => '127.0.0.2', port => $t->port(3))->get('/page',
+    Cookie => $good)->body, 'valid auto ANNA ANNA  ', 'and the address');
+
+# What a storefront sets.
+
+my %line = (1 => ['ref_auto=x', 'ref_auto=x; Path=/; Domain=shop.example',
+    'ref_auto=; Max-Age=0', '__Host-ref_auto=x; Secure; Path=/', 'f=x', 's=x',
+    '__Secure-s=', 'plain=1; SameSite=None', '__Host-h=1', 'long=1', 'later=1',
+    ' ref_auto=x', "ref_auto\t=x", "ref_auto=$value; HttpOnly"],
+    0 => ['REF_AUTO=x', '__HOST-ref_auto=x', '__host-h=1', 'ref_auto2=x',
+    'ref_aut=x', 'xf=1', 'F=1', 'a=ref_auto=x', 'a=b; ref_auto=x', 'ref_auto']);
+
+for my $ours (1, 0) {
+    for my $line (@{ $line{$ours} }) {
+        my $query = $line =~ s/([^\w=])/sprintf '%%%02x', ord $1/ger;
+        my $passed = $line =~ s/^\s+//r;
+        is($t->get("/from/auto?$query")->header('Set-Cookie'),
+            $ours ? undef : $passed, "a storefront sets $line");
+        is($t->get("/from/on/off?$query")->header('Set-Cookie'),
+            $ours ? undef : $passed, 'where a program is off below one');
+        is($t->get("/from/?$query")->header('Set-Cookie'), $passed,
+            'not where none is') if $line eq 'ref_auto=x';
+    }
+}
 
 # Several links.
 

@@ -73,8 +73,10 @@ sub build {
 
     system($ENV{CC} || 'cc', '-std=gnu11', '-Wall', '-Wextra', '-Werror',
         "-I$root/lmdb-store", "-I$module", '-o', "$dir/cookie_cli",
-        "$root/t/unit/cookie_cli.c", "$module/referral_cookie.c",
-        "$module/referral_keys.c", '-lcrypto') == 0
+        "$root/t/unit/cookie_cli.c", "$root/lmdb-store/referral_time.c",
+        (map { "$module/referral_$_.c" } qw(cookie touch keys base64 hmac
+            secret)),
+        '-lcrypto') == 0
         or BAIL_OUT('cookie_cli does not compile');
 
     return "$dir/cookie_cli";

@@ -14,7 +14,8 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Referral::Vectors qw(driver answers);
 
-my $driver = driver('signature_cli', 'referral_signature.c');
+my $driver = driver('signature_cli',
+    map { "referral_$_.c" } qw(signature hmac secret));
 
 open my $f, '<:raw', "$FindBin::Bin/vectors/body_signature.json" or die $!;
 my $all = decode_json(do { local $/; <$f> });

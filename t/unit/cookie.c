@@ -15,6 +15,11 @@
 #define K2       "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n"
 #define K8       "kid_of-8:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 
+/* K1, in force again since NOW - 100 */
+
+#define K1_NEW   "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" \
+                 " not_before=2023-11-14T22:11:40Z\n"
+
 #define NOW      1700000000
 #define WINDOW   2592000
 #define ROUNDS   100000
@@ -542,6 +547,70 @@ test_clock(void)
 }
 
 
+/* Signs with K1, reads where K1 has its time: what is left, "" if nothing. */
+
+static const char *
+not_before(const char *first, int64_t first_time, const char *last,
+    int64_t last_time, const char *file)
+{
+    size_t                n;
+    static char           left[8];
+    unsigned char         buf[REFERRAL_COOKIE_MAX];
+    referral_keys_t      *old, *new;
+    referral_touches_t    t, got;
+
+    old = parse(K1);
+    new = parse(file);
+
+    t = touches(first, first_time, last, last_time);
+    n = referral_cookie_write(old, program, &t, buf);
+    left[0] = '\0';
+
+    if (verify(new, buf, n, NOW, WINDOW, &got) == REFERRAL_COOKIE_VALID) {
+        (void) sprintf(left, "%.*s %.*s", got.first.code_len, got.first.code,
+                       got.last.code_len, got.last.code);
+    }
+
+    referral_keys_free(old);
+    referral_keys_free(new);
+
+    return left;
+}
+
+
+static void
+test_not_before(void)
+{
+    size_t       i;
+    const char  *left;
+
+    static const struct {
+        int          first;
+        int          last;
+        const char  *want;
+        const char  *name;
+    } cases[] = {
+        { -100, -100, "A B", "of that second" },
+        { -101, -101, "", "a second before" },
+        { -50, -10, "A B", "both after" },
+        { -101, -100, "B B", "the first before" },
+        { -100, -101, "A A", "the last before, the clock was set back" },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        left = not_before("A", NOW + cases[i].first, "B", NOW + cases[i].last,
+                          K1_NEW);
+        tap_is_str(left, strlen(left), cases[i].want, cases[i].name);
+    }
+
+    left = not_before("A", NOW - 200, "B", NOW - 150, K1_NEW K2);
+    tap_is_str(left, strlen(left), "", "the time is that of its own key");
+    left = not_before("A", NOW - 200, "B", NOW - 150, K2
+                      "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+    tap_is_str(left, strlen(left), "A B", "and of no other");
+}
+
+
 int
 main(void)
 {
@@ -552,6 +621,7 @@ main(void)
     test_signed_forms();
     test_rotation();
     test_clock();
+    test_not_before();
 
     return tap_done();
 }

@@ -51,8 +51,21 @@ static const refusal_t  refusals[] = {
     { "no secret", "k1:", 1, "the secret is not base64" },
     { "secret not base64", "k1:" K1 "\nk2:!" K2_BARE, 2,
       "the secret is not base64" },
-    { "space in the secret", "k1:" K31 " " K31, 1,
-      "the secret is not base64" },
+    { "space in the secret", "k1:" K1 " " K31, 1,
+      "what follows the secret is not \"not_before=time\"" },
+    { "space before the secret", "k1: " K1, 1, "the secret is not base64" },
+    { "half a word behind", "k1:" K1 " not_before", 1,
+      "what follows the secret is not \"not_before=time\"" },
+    { "another word behind", "k1:" K1 " not_after=2026-01-01", 1,
+      "what follows the secret is not \"not_before=time\"" },
+    { "no time", "k1:" K1 " not_before=", 1,
+      "the time of \"not_before\" is not one of RFC 3339" },
+    { "no such time", "#\nk1:" K1 " not_before=2026-02-30", 2,
+      "the time of \"not_before\" is not one of RFC 3339" },
+    { "a time of no zone", "k1:" K1 " not_before=2026-02-03T04:05:06", 1,
+      "the time of \"not_before\" is not one of RFC 3339" },
+    { "two times", "k1:" K1 " not_before=2026-01-01 not_before=2026-01-01", 1,
+      "the time of \"not_before\" is not one of RFC 3339" },
     { "second colon", "k1:k2:" K1, 1, "the secret is not base64" },
     { "padding too long", "k1:" K1 "=", 1, "the secret is not base64" },
     { "padding that does not fit", "k1:" K2_BARE "==", 1,
@@ -260,6 +273,57 @@ test_alphabets(void)
 }
 
 
+static void
+test_purposes(void)
+{
+    int               p, q;
+    unsigned char     mac[REFERRAL_PURPOSES][REFERRAL_MAC_LEN];
+    referral_keys_t  *keys;
+
+    keys = parse("k1:" K1);
+
+    for (p = 0; p < REFERRAL_PURPOSES; p++) {
+        (void) referral_keys_sign(keys, p, "", 0, TEXT, strlen(TEXT), mac[p]);
+    }
+
+    for (p = 0; p < REFERRAL_PURPOSES; p++) {
+        for (q = 0; q < REFERRAL_PURPOSES; q++) {
+            tap_ok(referral_keys_verify(keys, q, "k1", 2, "", 0, TEXT,
+                                        strlen(TEXT), mac[p], sizeof(mac[p]))
+                   == (p == q),
+                   "what is signed for purpose %d, asked for %d", p, q);
+        }
+    }
+
+    referral_keys_free(keys);
+}
+
+
+static void
+test_not_before(void)
+{
+    referral_keys_t  *keys;
+
+    keys = parse("k1:" K1 " not_before=2026-11-22T10:00:00Z \r\n"
+                 "k2:" K2 "\t not_before=2026-11-22T11:00:00.001+01:00\n"
+                 "k3:" KP " not_before=2026-11-22\n"
+                 "k4:" KM);
+
+    tap_ok(keys != NULL, "lines with a time are taken");
+    tap_ok(referral_keys_not_before(keys, "k1", 2) == 1795341600,
+           "a time with Z");
+    tap_ok(referral_keys_not_before(keys, "k2", 2) == 1795341601,
+           "with an offset; a part of a second is none");
+    tap_ok(referral_keys_not_before(keys, "k3", 2) == 1795305600, "a date");
+    tap_ok(referral_keys_not_before(keys, "k4", 2) == 0, "none");
+    tap_ok(referral_keys_not_before(keys, "k5", 2) == 0, "no such kid");
+    tap_ok(verify(keys, "k1", "", TEXT, "EYZFvZ5s-_bJ7TXD72gWjQ"),
+           "the key is the same");
+
+    referral_keys_free(keys);
+}
+
+
 int
 main(void)
 {
@@ -268,6 +332,8 @@ main(void)
     test_sign();
     test_verify();
     test_alphabets();
+    test_purposes();
+    test_not_before();
 
     return tap_done();
 }
