@@ -5,19 +5,11 @@
 #include "ngx_http_referral_module.h"
 
 
-static ngx_uint_t ngx_http_referral_named(ngx_str_t *key, const char *name,
-    ngx_uint_t prefix);
+static ngx_uint_t ngx_http_referral_reads(ngx_str_t *key);
 static ngx_uint_t ngx_http_referral_forged(ngx_list_t *list, ngx_uint_t *own);
 static ngx_int_t ngx_http_referral_unlink(ngx_pool_t *pool, ngx_list_t *list);
 static ngx_int_t ngx_http_referral_push_in(ngx_http_request_t *r,
     ngx_uint_t which, ngx_str_t *value);
-static ngx_int_t ngx_http_referral_header_filter(ngx_http_request_t *r);
-static void ngx_http_referral_drop_out(ngx_http_request_t *r,
-    ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching);
-static ngx_uint_t ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name);
-
-
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
 /* In the order of ngx_http_referral_value_e; in lower case, then as sent. */
@@ -37,17 +29,10 @@ static struct {
 };
 
 
-ngx_int_t
-ngx_http_referral_filter_init(ngx_conf_t *cf)
-{
-    ngx_http_next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = ngx_http_referral_header_filter;
-
-    return NGX_OK;
-}
-
-
 /*
+ * Runs with the configuration of the server first, so that nothing reads what
+ * the client sent, and again with that of the location.
+ *
  * A subrequest has the headers of the main request, where they were dealt
  * with unless its location has nothing to do with referrals.
  */
@@ -89,12 +74,7 @@ ngx_http_referral_strip_handler(ngx_http_request_t *r)
 }
 
 
-/*
- * Compares a name as CGI, FastCGI and WSGI would see it: upper and lower case
- * are one there, and everything but letters and digits is one character.
- */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_referral_named(ngx_str_t *key, const char *name, ngx_uint_t prefix)
 {
     u_char  ch;
@@ -120,6 +100,43 @@ ngx_http_referral_named(ngx_str_t *key, const char *name, ngx_uint_t prefix)
 }
 
 
+/*
+ * Would a storefront read it as one of ours?  One that takes names as CGI has
+ * them may take "HTTP_" from a client, too.
+ */
+
+static ngx_uint_t
+ngx_http_referral_reads(ngx_str_t *key)
+{
+    u_char     ch;
+    ngx_str_t  name, http;
+
+    /* few begin like that */
+
+    ch = (key->len != 0) ? ngx_tolower(key->data[0]) : '\0';
+
+    if (ch != 'x' && ch != 'h') {
+        return 0;
+    }
+
+    name = *key;
+
+    while (name.len > 5) {
+        http.len = 5;
+        http.data = name.data;
+
+        if (!ngx_http_referral_named(&http, "http-", 0)) {
+            break;
+        }
+
+        name.data += 5;
+        name.len -= 5;
+    }
+
+    return ngx_http_referral_named(&name, "x-referral", 1);
+}
+
+
 /* Headers that a client sent; and those that are our own from before an
    internal redirect. */
 
@@ -137,7 +154,7 @@ ngx_http_referral_forged(ngx_list_t *list, ngx_uint_t *own)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (!ngx_http_referral_named(&h[i].key, "x-referral", 1)) {
+            if (!ngx_http_referral_reads(&h[i].key)) {
                 continue;
             }
 
@@ -188,7 +205,7 @@ ngx_http_referral_unlink(ngx_pool_t *pool, ngx_list_t *list)
         for (i = 0; i < part->nelts; i = n + 1) {
 
             for (n = i; n < part->nelts; n++) {
-                if (ngx_http_referral_named(&h[n].key, "x-referral", 1)) {
+                if (ngx_http_referral_reads(&h[n].key)) {
                     break;
                 }
             }
@@ -267,11 +284,12 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
 
     ctx->entered = 1;
 
-    if (!rlcf->headers) {
-        return NGX_DECLINED;
-    }
+    /* where consent is asked for, a ticket may have to become a cookie */
 
-    if (ngx_http_referral_credited(r) == NULL) {
+    if ((!rlcf->headers && rlcf->consent == NULL)
+        || ngx_http_referral_credited(r) == NULL
+        || !rlcf->headers)
+    {
         return NGX_DECLINED;
     }
 
@@ -315,184 +333,4 @@ ngx_http_referral_push_in(ngx_http_request_t *r, ngx_uint_t which,
     h->value = *value;
 
     return NGX_OK;
-}
-
-
-/*
- * The only place that touches the headers of an answer.  Its orders are in
- * the state of the main request, so they hold for error pages as well.
- */
-
-static ngx_int_t
-ngx_http_referral_header_filter(ngx_http_request_t *r)
-{
-    ngx_int_t                      rc;
-    ngx_str_t                      cookie, *cache;
-    ngx_http_referral_ctx_t       *ctx;
-    ngx_http_referral_loc_conf_t  *rlcf;
-
-    static ngx_str_t  private = ngx_string("private, no-store");
-    static ngx_str_t  robots = ngx_string("noindex, nofollow");
-
-    if (r != r->main) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    ngx_http_referral_take_events(r);
-
-    rc = NGX_OK;
-    ngx_str_null(&cookie);
-
-    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
-
-    if (rlcf->program != NULL
-        && ngx_http_referral_withdrawn(r, rlcf->program))
-    {
-        rc = ngx_http_referral_remove_cookie(r, rlcf->program, &cookie);
-    }
-
-    ctx = ngx_http_referral_get_ctx(r, 0);
-
-    if (ctx == NULL) {
-        ngx_http_referral_drop_out(r, rlcf, 0);
-        return ngx_http_next_header_filter(r);
-    }
-
-    if (ctx->set_cookie.len != 0) {
-        cookie = ctx->set_cookie;
-    }
-
-    /* after add_header and expires, which must not undo it */
-
-    ngx_http_referral_drop_out(r, rlcf,
-                               ctx->cache.len != 0 || cookie.len != 0);
-
-    cache = ctx->cache.len ? &ctx->cache : cookie.len ? &private : NULL;
-
-    if (rc != NGX_OK
-        || (cookie.len != 0
-            && ngx_http_referral_push_out(r, "Set-Cookie", &cookie) == NULL)
-        || (cache != NULL
-            && ngx_http_referral_push_out(r, "Cache-Control", cache) == NULL)
-        || (ctx->noindex
-            && ngx_http_referral_push_out(r, "X-Robots-Tag", &robots)
-               == NULL))
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_next_header_filter(r);
-}
-
-
-/*
- * What the storefront may not say: our own cookie, an event to the client,
- * and how to cache what must not be.
- */
-
-static void
-ngx_http_referral_drop_out(ngx_http_request_t *r,
-    ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    if (!rlcf->strip && !caching) {
-        return;
-    }
-
-    for (part = &r->headers_out.headers.part; part != NULL; part = part->next)
-    {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash == 0) {
-                continue;
-            }
-
-            if (caching && (ngx_http_referral_named(&h[i].key, "cache-control",
-                                                    0)
-                            || ngx_http_referral_named(&h[i].key, "expires",
-                                                       0)
-                            || ngx_http_referral_named(&h[i].key,
-                                                       "cdn-cache-control", 0)
-                            || ngx_http_referral_named(&h[i].key,
-                                                       "surrogate-control",
-                                                       0)))
-            {
-                h[i].hash = 0;
-                continue;
-            }
-
-            if (rlcf->strip
-                && ngx_http_referral_named(&h[i].key, "x-referral-event", 0))
-            {
-                h[i].hash = 0;
-                continue;
-            }
-
-            if (rlcf->program != NULL
-                && ngx_http_referral_named(&h[i].key, "set-cookie", 0)
-                && (ngx_http_referral_sets(&h[i].value,
-                                           &rlcf->program->cookie.name)
-                    || ngx_http_referral_sets(&h[i].value,
-                                            &rlcf->program->cookie.plain_name)))
-            {
-                h[i].hash = 0;
-            }
-        }
-    }
-}
-
-
-/* Is it a Set-Cookie of that name; names are told apart by case. */
-
-static ngx_uint_t
-ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name)
-{
-    u_char  *p, *last;
-
-    p = value->data;
-    last = p + value->len;
-
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    if ((size_t) (last - p) < name->len
-        || ngx_strncmp(p, name->data, name->len) != 0)
-    {
-        return 0;
-    }
-
-    p += name->len;
-
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    return p < last && *p == '=';
-}
-
-
-ngx_table_elt_t *
-ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
-    const ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-    h->hash = 1;
-    h->key.len = ngx_strlen(name);
-    h->key.data = (u_char *) name;
-    h->value = *value;
-
-    return h;
 }

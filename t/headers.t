@@ -9,99 +9,18 @@
 use strict;
 use warnings;
 
-use IO::Socket::INET;
 use JSON::PP ();
 use Test::More;
 
 use lib 't/lib';
 use Referral::Nginx timeout => 120;
 use Referral::Count;
-
-my %raw;
+use Referral::Gateways;
 
 # Storefronts of other protocols: each answers with the names and values it
 # was given, one per line.
 
-sub listener {
-    my ($name, $serve) = @_;
-    my $port = free_port();
-    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-        LocalPort => $port, Listen => 16, ReuseAddr => 1) or die;
-    my $pid = fork();
-    die unless defined $pid;
-
-    if ($pid == 0) {
-        $SIG{TERM} = $SIG{ALRM} = sub { POSIX::_exit(0) };
-        while (my $c = $listen->accept) {
-            binmode $c;
-            eval { $serve->($c) };
-            close $c;
-        }
-        POSIX::_exit(0);
-    }
-
-    $raw{$name} = $pid;
-    return $port;
-}
-
-sub take {
-    my ($c, $n) = @_;
-    my $got = '';
-    read($c, $got, $n) == $n or die;
-    return $got;
-}
-
-my $fastcgi = listener(fastcgi => sub {
-    my ($c) = @_;
-    my ($params, $body) = ('', '');
-
-    while (1) {
-        my (undef, $type, $id, $len, $pad) = unpack 'CCnnC', take($c, 8);
-        my $data = take($c, $len + $pad);
-        $params .= substr $data, 0, $len if $type == 4;
-        last if $type == 5 && $len == 0;
-    }
-
-    while (length $params) {
-        my @len;
-        for (1, 2) {
-            my $n = unpack 'C', $params;
-            if ($n > 127) {
-                push @len, (unpack 'N', $params) & 0x7fffffff;
-                substr($params, 0, 4) = '';
-            } else {
-                push @len, $n;
-                substr($params, 0, 1) = '';
-            }
-        }
-        my ($name, $value) = unpack "a$len[0]a$len[1]", $params;
-        substr($params, 0, $len[0] + $len[1]) = '';
-        $body .= "$name: $value\n";
-    }
-
-    my $out = "Content-Type: text/plain\r\n\r\n$body";
-    print $c pack('CCnnCC', 1, 6, 1, length $out, 0, 0), $out,
-        pack('CCnnCC', 1, 6, 1, 0, 0, 0), pack('CCnnCCNC4', 1, 3, 1, 8, 0, 0, 0,
-        0, 0, 0, 0);
-});
-
-my $uwsgi = listener(uwsgi => sub {
-    my ($c) = @_;
-    my (undef, $len) = unpack 'CvC', take($c, 4);
-    my @vars = unpack '(v/a)*', take($c, $len);
-    print $c "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n";
-    print $c shift(@vars), ': ', shift(@vars), "\n" while @vars;
-});
-
-my $scgi = listener(scgi => sub {
-    my ($c) = @_;
-    my ($len, $ch) = '';
-    $len .= $ch while ($ch = take($c, 1)) ne ':';
-    my @vars = split /\0/, take($c, $len), -1;
-    pop @vars;
-    print $c "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n";
-    print $c shift(@vars), ': ', shift(@vars), "\n" while @vars > 1;
-});
+my ($fastcgi, $uwsgi, $scgi) = map { gateway($_) } qw(fastcgi uwsgi scgi);
 
 my $t = Referral::Nginx->new(upstream => 1, conf => <<"EOC");
     referral_store %%STORE%% intake_path=%%INTAKE%% interval=10ms;
@@ -342,7 +261,3 @@ is(names($t->raw("GET / HTTP/1.1\r\nX-Referral-Code: EVIL\r\nHost: a\r\n"
     . "Host: b\r\n\r\n") =~ s/.*\r\n\r\n//sr), '', 'two Hosts');
 
 finish();
-
-END {
-    kill TERM => values %raw;
-}

@@ -26,7 +26,8 @@ my $t = Referral::Nginx->new(upstream => sub {
     return (404, [], 'none') if $uri =~ m{^/missing};
     return (200, [['Set-Cookie', 'ref_friends=stolen; Path=/'],
         ['Set-Cookie', ' ref_friends =x'], ['Set-Cookie', '__Host-ref_friends=x'],
-        ['Set-Cookie', 'ref_friends2=mine'], ['Set-Cookie', 'a=ref_friends=1'],
+        ['Set-Cookie', '=ref_friends=x'], ['Set-Cookie', ' = ref_friends=x; a'],
+        ['Set-Cookie', '=mine=x'], ['Set-Cookie', 'ref_friends2=mine'], ['Set-Cookie', 'a=ref_friends=1'],
         ['X-Referral-Event', 'purchase'], ['x-referral-event', 'signup'],
         ['X-Other', '1']], 'shop') if $uri =~ m{^/shop};
     return (200, [['Content-Type', 'text/html']],
@@ -200,7 +201,8 @@ hit('/referral/r/ANNA42', '', '401 no-store');
 # What the storefront may not say.
 
 $r = $t->get('/shop');
-is_deeply([$r->all('Set-Cookie')], ['ref_friends2=mine', 'a=ref_friends=1'],
+is_deeply([$r->all('Set-Cookie')], ['=mine=x', 'ref_friends2=mine',
+    'a=ref_friends=1'],
     "a storefront cannot set the module's cookie, others it can");
 is(join('', $r->all('X-Referral-Event')), '', 'an event stays here');
 is($r->header('X-Other'), 1, 'other headers pass');
