@@ -76,6 +76,11 @@ void referral_out_currency(referral_out_t *out, unsigned present,
 void referral_out_click_id(referral_out_t *out,
     const unsigned char id[REFERRAL_CLICK_ID_SIZE]);
 
+/* Members of a click, from its code on. */
+
+void referral_out_click(referral_out_t *out,
+    const referral_click_info_t *click);
+
 /* base64url, not terminated; returns the length, 0 for zeros. */
 
 #define REFERRAL_CLICK_ID_TEXT  12
@@ -97,6 +102,18 @@ const char *referral_kind_name(unsigned kind);
 void referral_out_conversion(referral_out_t *out, const char *key,
     referral_snapshot_t *snap, uint32_t program,
     const referral_conversion_t *conversion, unsigned duplicate);
+
+/*
+ * What is told the person themselves: of their own event, with its refunds,
+ * only what it earned them; of a reward that another's event earned them, not
+ * which event that was, nor whose.
+ */
+
+void referral_out_own_conversion(referral_out_t *out,
+    referral_snapshot_t *snap, uint32_t program,
+    const referral_conversion_t *conversion);
+void referral_out_own_reward(referral_out_t *out,
+    const referral_reward_t *reward);
 
 /* "why", one sentence: how it was attributed, or not, and where it stands. */
 
@@ -145,6 +162,14 @@ void referral_sums_free(referral_sums_t *sums);
 
 referral_rc_t referral_rules_known(referral_snapshot_t *snap,
     uint32_t program, referral_rules_t *rules);
+
+/*
+ * "flags" of a code: "conversion_rate" when more than 20 events, and more than
+ * half as many as it has human clicks, are credited to it.
+ */
+
+referral_rc_t referral_out_flags(referral_out_t *out,
+    referral_snapshot_t *snap, uint32_t program, uint32_t code_id);
 
 referral_rc_t referral_out_code(referral_out_t *out,
     referral_snapshot_t *snap, uint32_t program, referral_str_t name,

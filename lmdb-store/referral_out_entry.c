@@ -121,10 +121,28 @@ entry_click(referral_out_t *out, const referral_entry_t *entry)
     click = entry->click;
 
     referral_out_click_id(out, click->id);
+    referral_out_click(out, click);
+}
+
+
+void
+referral_out_click(referral_out_t *out, const referral_click_info_t *click)
+{
     referral_out_str_or_null(out, "code", click->code);
     referral_out_text(out, "class", referral_class_name(click->class));
     referral_out_text(out, "why", referral_why_name(click->why));
     referral_out_bool(out, "unique", click->unique);
+    referral_out_open(out, "flags", "[");
+
+    if (click->flags & REFERRAL_CLICK_PAID) {
+        referral_out_text(out, NULL, "paid");
+    }
+
+    if (click->flags & REFERRAL_CLICK_NO_ACTIVATION) {
+        referral_out_text(out, NULL, "no_activation");
+    }
+
+    referral_out_close(out, "]");
     referral_out_str_or_null(out, "channel", click->channel);
     referral_out_str_or_null(out, "landing", click->landing);
 }

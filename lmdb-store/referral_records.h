@@ -47,6 +47,15 @@ typedef enum {
     REFERRAL_WHY_NO_CODE,
     REFERRAL_WHY_CODE_ENDED,
     REFERRAL_WHY_CODE_PAUSED,
+    REFERRAL_WHY_NO_FETCH_METADATA, /* over TLS, of a browser that sends it */
+    REFERRAL_WHY_NO_LANGUAGE,       /* likewise without Accept-Language */
+    REFERRAL_WHY_SCANNER_REFERER,   /* came through a mail gateway's page */
+    REFERRAL_WHY_BANNED_REFERER,    /* from a host that the program bans */
+    REFERRAL_WHY_BURST,             /* after a probe or scan of its network */
+    REFERRAL_WHY_CLIENT_HINTS,      /* Sec-CH-UA names a headless browser */
+    REFERRAL_WHY_BOT_HEADER,        /* From, X-Scanner */
+    REFERRAL_WHY_VELOCITY,          /* too many clicks of network or code */
+    REFERRAL_WHY_ENUMERATION,       /* its network guesses codes */
     REFERRAL_WHYS
 } referral_why_t;
 
@@ -71,6 +80,8 @@ typedef enum {
 #define REFERRAL_CLICK_REPEAT    0x02   /* the cookie proves an earlier click
                                            within the window: not unique */
 #define REFERRAL_CLICK_PARAM     0x04   /* came by ?ref=, not by a link */
+#define REFERRAL_CLICK_PAID      0x08   /* with the mark of an advertisement */
+#define REFERRAL_CLICK_NO_ACTIVATION  0x10  /* a page went there by itself */
 
 typedef struct {
     uint32_t                program;
@@ -159,6 +170,9 @@ typedef struct {
 } referral_credit_t;
 
 #define REFERRAL_EVENT_AMOUNT    0x01   /* has an amount and a currency */
+#define REFERRAL_EVENT_VELOCITY  0x02   /* there were too many lately */
+#define REFERRAL_EVENT_DATED     0x04   /* what occurred before its click is
+                                           held; without it, as before */
 
 /*
  * An event of a friend.  order_id is the key: the same id with the same

@@ -18,7 +18,9 @@ static const char  *store_class_names[] = {
 static const char  *store_why_names[] = {
     "navigation", "method", "sec_purpose", "fetch_dest", "fetch_mode",
     "accept", "no_user_agent", "user_agent", "bots_file", "match_limit",
-    "owner", "no_code", "code_ended", "code_paused"
+    "owner", "no_code", "code_ended", "code_paused", "no_fetch_metadata",
+    "no_language", "scanner_referer", "banned_referer", "burst",
+    "client_hints", "bot_header", "velocity", "enumeration"
 };
 
 _Static_assert(sizeof(store_class_names) / sizeof(char *) == REFERRAL_CLASSES,

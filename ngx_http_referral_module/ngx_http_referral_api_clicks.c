@@ -69,12 +69,6 @@ ngx_http_referral_api_click_json(referral_out_t *out,
     referral_out_str(out, "click_id",
                      ngx_http_referral_str(api->id));
     referral_out_time(out, "clicked_at", click->time);
-    referral_out_str_or_null(out, "code", click->code);
-    referral_out_text(out, "class",
-                      referral_class_name(click->class));
-    referral_out_text(out, "why", referral_why_name(click->why));
-    referral_out_bool(out, "unique", click->unique);
-    referral_out_str_or_null(out, "channel", click->channel);
-    referral_out_str_or_null(out, "landing", click->landing);
+    referral_out_click(out, click);
     referral_out_close(out, "}");
 }

@@ -9,11 +9,6 @@
 #define NGX_HTTP_REFERRAL_PARAM_MAX    32
 
 
-static referral_agents_t *ngx_http_referral_create_agents(ngx_conf_t *cf,
-    ngx_str_t *file, ngx_str_t *text);
-static void ngx_http_referral_free_agents(void *data);
-
-
 static const referral_str_t  ngx_http_referral_pass_default[] = {
     { 5, (const u_char *) "utm_*" },
     { 5, (const u_char *) "gclid" },
@@ -243,34 +238,6 @@ ngx_http_referral_unique(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
-ngx_http_referral_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_referral_program_t *program = conf;
-
-    ngx_str_t  *value, text;
-
-    if (program->agents != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        program->agents = NULL;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_http_referral_read_file(cf, &value[1], 0, &text) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    program->agents = ngx_http_referral_create_agents(cf, &value[1], &text);
-
-    return (program->agents != NULL) ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
 /* The parameters of the module itself are never passed on. */
 
 ngx_int_t
@@ -303,66 +270,4 @@ ngx_http_referral_pass_end(ngx_conf_t *cf,
     program->pass.ndrop = n + 1;
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_referral_agents_end(ngx_conf_t *cf,
-    ngx_http_referral_main_conf_t *rmcf, ngx_http_referral_program_t *program)
-{
-    if (program->agents != NGX_CONF_UNSET_PTR) {
-        return NGX_OK;
-    }
-
-    if (rmcf->agents == NULL) {
-        rmcf->agents = ngx_http_referral_create_agents(cf, NULL, NULL);
-    }
-
-    program->agents = rmcf->agents;
-
-    return (rmcf->agents != NULL) ? NGX_OK : NGX_ERROR;
-}
-
-
-static referral_agents_t *
-ngx_http_referral_create_agents(ngx_conf_t *cf, ngx_str_t *file,
-    ngx_str_t *text)
-{
-    char                 why[256];
-    unsigned             line;
-    referral_agents_t   *agents;
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    agents = referral_agents_create(text ? (char *) text->data : NULL,
-                                    text ? text->len : 0, &line, why,
-                                    sizeof(why));
-
-    if (agents == NULL) {
-        if (file != NULL && line != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in line %ui of \"%V\"",
-                               why, (ngx_uint_t) line, file);
-        } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "%s in the list of user agents", why);
-        }
-
-        return NULL;
-    }
-
-    cln->handler = ngx_http_referral_free_agents;
-    cln->data = agents;
-
-    return agents;
-}
-
-
-static void
-ngx_http_referral_free_agents(void *data)
-{
-    referral_agents_free(data);
 }

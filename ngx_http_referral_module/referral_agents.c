@@ -2,6 +2,7 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 #define REFERRAL_CACHE_OWN          0x10
 #define REFERRAL_CACHE_USED         0x20
 
+#define REFERRAL_AGENT_BEGINNINGS   8       /* of one group */
+
 /* Nobody's regex may switch UTF on: a user agent is bytes. */
 
 #define REFERRAL_AGENT_OPTIONS                                                \
@@ -37,8 +40,13 @@ static int referral_agents_builtin(referral_agents_t *agents, char *why,
     size_t why_size);
 static pcre2_code *referral_agents_join(unsigned first, unsigned last,
     char *why, size_t why_size);
-static char *referral_agents_group(char *p, unsigned first, unsigned last,
-    char letter);
+static int referral_agents_order(const void *one, const void *two);
+static char *referral_agents_spread(char *p, const char **parts, size_t n);
+static size_t referral_agents_bytes(char **p, const char **parts, size_t n);
+static char *referral_agents_write(char *p, const char **parts, size_t n,
+    size_t shared);
+static size_t referral_agents_alike(const char *one, const char *two);
+static size_t referral_agents_unit(const char *p);
 
 
 referral_agent_t
@@ -129,6 +137,16 @@ referral_agents_decide(referral_agents_t *agents, referral_str_t ua, int *own)
     }
 
     return REFERRAL_AGENT_CRAWLER;
+}
+
+
+int
+referral_agents_jit(const referral_agents_t *agents)
+{
+    size_t  size;
+
+    return pcre2_pattern_info(agents->any, PCRE2_INFO_JITSIZE, &size) == 0
+           && size != 0;
 }
 
 
@@ -230,86 +248,207 @@ referral_agents_builtin(referral_agents_t *agents, char *why, size_t why_size)
 }
 
 
+static int
+referral_agents_order(const void *one, const void *two)
+{
+    return strcmp(*(const char *const *) one, *(const char *const *) two);
+}
+
+
 /*
- * One regex of several lists.  At each byte it tries one letter, not every
- * part: that is what makes it fast.
+ * One regex of several lists.  What begins alike is written once, and a few
+ * beginnings stand behind a look at the next byte: so most bytes are passed
+ * after some comparisons.  That is what makes it fast.
  */
 
 static pcre2_code *
 referral_agents_join(unsigned first, unsigned last, char *why, size_t why_size)
 {
-    char               *pattern, *p, letter;
-    size_t              len;
+    char               *pattern, *end;
+    size_t              n, len;
     unsigned            i;
     pcre2_code         *code;
+    const char        **parts;
     const char *const  *part;
 
+    n = 0;
     len = 0;
 
     for (i = first; i <= last; i++) {
         for (part = referral_agents_lists[i].list; *part != NULL; part++) {
-            len += strlen(*part) + sizeof("|a(?:)");
+            len += strlen(*part) + sizeof("|(?=[\\a])(?:(?:))");
+            n++;
         }
     }
 
+    code = NULL;
     pattern = malloc(len);
+    parts = malloc(n * sizeof(const char *));
 
-    if (pattern == NULL) {
-        return NULL;
+    if (pattern != NULL && parts != NULL) {
+        n = 0;
+
+        for (i = first; i <= last; i++) {
+            for (part = referral_agents_lists[i].list; *part != NULL; part++) {
+                parts[n++] = *part;
+            }
+        }
+
+        qsort(parts, n, sizeof(const char *), referral_agents_order);
+        end = referral_agents_spread(pattern, parts, n);
+
+        code = referral_agents_compile(pattern, (size_t) (end - pattern), 0,
+                                       why, why_size);
     }
 
-    p = referral_agents_group(pattern, first, last, '\0');
-
-    for (letter = 'a'; letter <= 'z'; letter++) {
-        p = referral_agents_group(p, first, last, letter);
-    }
-
-    /* without the last "|" */
-
-    code = referral_agents_compile(pattern, (size_t) (p - pattern - 1), 0,
-                                   why, why_size);
     free(pattern);
+    free(parts);
 
     return code;
 }
 
 
-/* Writes the parts that begin with the letter, or, for '\0', with none. */
+/* Writes parts in order, in groups of those that begin with the same bytes. */
 
 static char *
-referral_agents_group(char *p, unsigned first, unsigned last, char letter)
+referral_agents_spread(char *p, const char **parts, size_t n)
 {
-    char               *start, c;
-    unsigned            i;
-    const char *const  *part;
+    char    *start, *group;
+    size_t   i, k;
 
     start = p;
 
-    for (i = first; i <= last; i++) {
-        for (part = referral_agents_lists[i].list; *part != NULL; part++) {
+    for (i = 0; i < n; i = k) {
 
-            c = (**part >= 'a' && **part <= 'z') ? **part : '\0';
-
-            if (c != letter) {
-                continue;
-            }
-
-            if (p == start && letter) {
-                *p++ = letter;
-                p = stpcpy(p, "(?:");
-            }
-
-            p = stpcpy(p, *part + (letter != '\0'));
+        if (p != start) {
             *p++ = '|';
+        }
+
+        group = p;
+        p = stpcpy(p, "(?=[");
+        k = i + referral_agents_bytes(&p, parts + i, n - i);
+
+        if (k == i) {
+            k++;
+            p = stpcpy(group, parts[i]);
+
+        } else {
+            p = stpcpy(p, "])(?:");
+            p = referral_agents_write(p, parts + i, k - i, 0);
+            *p++ = ')';
         }
     }
 
-    if (p != start && letter) {
-        p[-1] = ')';
-        *p++ = '|';
+    return p;
+}
+
+
+/* Writes their first bytes; returns how many parts have one of these. */
+
+static size_t
+referral_agents_bytes(char **p, const char **parts, size_t n)
+{
+    size_t  i, unit, bytes;
+
+    bytes = 0;
+
+    for (i = 0; i < n; i++) {
+        unit = referral_agents_unit(parts[i]);
+
+        if (unit == 0 || *parts[i] == '^') {
+            break;
+        }
+
+        if (i != 0 && strncmp(parts[i], parts[i - 1], unit) == 0) {
+            continue;
+        }
+
+        if (bytes++ == REFERRAL_AGENT_BEGINNINGS) {
+            break;
+        }
+
+        if (*parts[i] == '-') {
+            *(*p)++ = '\\';
+        }
+
+        memcpy(*p, parts[i], unit);
+        *p += unit;
+    }
+
+    return i;
+}
+
+
+/* Writes parts in order, without the beginning that all of them share. */
+
+static char *
+referral_agents_write(char *p, const char **parts, size_t n, size_t shared)
+{
+    size_t  i, k, len;
+
+    for (i = 0; i < n; i = k) {
+
+        for (k = i + 1; k < n; k++) {
+            if (!referral_agents_alike(parts[i] + shared, parts[k] + shared)) {
+                break;
+            }
+        }
+
+        if (i != 0) {
+            *p++ = '|';
+        }
+
+        if (k == i + 1) {
+            p = stpcpy(p, parts[i] + shared);
+            continue;
+        }
+
+        /* in order: what the first and the last share, all do */
+
+        len = referral_agents_alike(parts[i] + shared, parts[k - 1] + shared);
+
+        memcpy(p, parts[i] + shared, len);
+        p = stpcpy(p + len, "(?:");
+        p = referral_agents_write(p, parts + i, k - i, shared + len);
+        *p++ = ')';
     }
 
     return p;
+}
+
+
+/* How many bytes of a regex that begin both can stand before a group. */
+
+static size_t
+referral_agents_alike(const char *one, const char *two)
+{
+    size_t  len, n;
+
+    for (len = 0; one[len] != '\0'; len += n) {
+        n = referral_agents_unit(one + len);
+
+        if (n == 0 || strncmp(one + len, two + len, n) != 0
+            || referral_agents_unit(two + len) == 0)
+        {
+            break;
+        }
+    }
+
+    return len;
+}
+
+
+/* The length of one byte's match, or of "^"; 0 for anything else. */
+
+static size_t
+referral_agents_unit(const char *p)
+{
+    size_t  n;
+
+    n = (*p == '\\' && ispunct((unsigned char) p[1])) ? 2
+        : (strchr("\\$.[]|()?*+{}", *p) == NULL) ? 1 : 0;
+
+    return (n != 0 && (p[n] == '\0' || strchr("?*+{", p[n]) == NULL)) ? n : 0;
 }
 
 

@@ -5,7 +5,7 @@
  * a kind of software are better than names of a product, which age.  A part
  * begins with a lower-case letter where it can, which is not quantified, and
  * has no "|" outside of parentheses.  What is marked (isbot) is from isbot's
- * patterns, which are in the public domain (Unlicense).
+ * patterns of 2026-07, which are in the public domain (Unlicense).
  */
 
 #ifndef REFERRAL_AGENTS_LIST_H
@@ -24,21 +24,70 @@ enum {
 };
 
 
-/* How a browser introduces itself: by its engine.  All others are clients. */
+/*
+ * How a browser introduces itself: by its engine, or, where it is older than
+ * that custom, by its name or the phone's.  What has none of these is software
+ * that somebody wrote for himself.
+ */
 
 static const char *const  referral_agents_browser[] = {
-    "applewebkit",
+    "webkit",
     "khtml",
     "gecko/",
     "trident/",
-    "msie \\d",
+    "msie ?\\d",
     "presto/",
     "goanna/",
-    "midp-\\d",
-    "up\\.browser/",
+    "firefox/\\d",
+    "konqueror",
+    "netscape",
+    "opera",
+    "midp",
+    "netfront",
+    "obigo",
+    "teleca",
+    "openwave",
+    "up\\.(?:browser|link)",
     "uc ?browser",
     "ucweb",
-    "^(?:opera[ /]\\d|lynx/|e?links[ /]|w3m/)",
+    "juc ?\\(",
+    "nokia",
+    "blackberry",
+    "symbian",
+    "palm(?:os|source)",
+    "windows (?:ce|phone|mobile)",
+    "docomo/",
+    "kddi-",
+    "jig browser",
+    "mqqbrowser",
+    "ave-?front",
+    "maui",
+    "wap[ -_]?browser",
+    "smart-?tv",
+    "kreatv",
+    "cobalt/",
+    "ladybird/",
+    "j-phone/",
+    "softbank/",
+    "vodafone/",
+    "willcom",
+    "playstation",
+    "nintendo",
+    "hbbtv",
+    "amiga",
+    "icab",
+    "omniweb",
+    "mosaic",
+    "foma;",
+    "onebrowser",
+    "android;?[ /]\\d",
+    "i(?:phone|pad|pod)",
+    "dalvik",
+    "cfnetwork",
+    "^(?:alcatel|htc|huawei|lenovo|lg|micromax|mot-|philips|sagem|samsung|sec-"
+        "|sharp|sie-|sonyericsson|zte)",
+    "^mozilla/[0-4]\\.\\w+ ?(?:\\[|[\\w-]* ?\\((?:win|x11|mac|os/2))",
+    "^(?:lynx/|e?links[ /(]|w3m/|dillo/|netsurf/|\\[fban/)",
     NULL
 };
 
@@ -51,13 +100,15 @@ static const char *const  referral_agents_human[] = {
     "instagram \\d",
     "linkedinapp\\b",
     "pinterest/(?:ios|android)",
-    "snapchat/\\d",
+    " snapchat/\\d",
     " line/\\d",
     "viber/\\d",
     "micromessenger/\\d",
     "kakaotalk \\d",
     "gsa/\\d",
     "slack_ssb/",
+    "qtweb internet",
+    "; spider \\d\\)",
     "; \\w{1,5}[ _]bot[ _](?:\\d|tab|build)",
     NULL
 };
@@ -67,6 +118,8 @@ static const char *const  referral_agents_human[] = {
 
 static const char *const  referral_agents_preview[] = {
     "preview",
+    "shar(?:e|ing)(?:sheet|ui|extension)",
+    "googlemessages",
     "unfurl",
     "onebox",
     "open ?graph",
@@ -135,7 +188,7 @@ static const char *const  referral_agents_scanner[] = {
     "phish",
     "malware",
     "vulnerab",
-    "security",
+    "security(?!pay|installed)",
     "scan(?<!camscan)(?:\\b|n(?:er|ing)\\b|bot)",
     "netcraft",
     "censys",
@@ -162,6 +215,12 @@ static const char *const  referral_agents_scanner[] = {
     "hardenize",                                                /* (isbot) */
     "foregenix",                                                /* (isbot) */
     "bitsight",
+    "\\$\\{",
+    "<(?:!|script)",
+    "/etc/passwd",
+    "sleep\\(",
+    "assetnote",
+    "abuse",                                                    /* (isbot) */
     "let's encrypt",
     NULL
 };
@@ -179,15 +238,16 @@ static const char *const  referral_agents_crawler[] = {
     "headless",                                                 /* (isbot) */
     "http(?<!libhttp)",                                         /* (isbot) */
     "@[a-z][\\w-]+\\.",                                         /* (isbot) */
-    "\\.com\\b",                                                /* (isbot) */
-    "compatible; (?!msie |konqueror/|u;|windows|linux)",
+    "\\.com\\b(?!\\.)",
+    "compatible; (?!msie |konqueror/|u;|windows|linux|amiga|ibrowse|mc680"
+        "|origyn|polaris)",
     "archiv",
     "agent\\b",                                                 /* (isbot) */
     "audit",                                                    /* (isbot) */
     "analy[sz]er",
     "check(?:er)?\\b",                                          /* (isbot) */
     "collapsify",                                               /* (isbot) */
-    "download",                                                 /* (isbot) */
+    "download(?<!qqdownload)",                                  /* (isbot) */
     "favicon",
     "feed",                                                     /* (isbot) */
     "fetch",
@@ -201,7 +261,7 @@ static const char *const  referral_agents_crawler[] = {
     "parser",                                                   /* (isbot) */
     "productfinder",                                            /* (isbot) */
     "linkfinder",
-    "proxy",                                                    /* (isbot) */
+    "proxy(?<!wap proxy)(?!less|fox|; android)",
     "synthetic",                                                /* (isbot) */
     "validator",                                                /* (isbot) */
     "verif(?:y|ier)",
@@ -215,13 +275,97 @@ static const char *const  referral_agents_crawler[] = {
     "dareboost",                                                /* (isbot) */
     "gtmetrix",
     "pingdom",                                                  /* (isbot) */
-    "ptst[ /]\\d",                                              /* (isbot) */
+    "ptst[ /]",
     "rigor\\)",
-    "ylt chrome",
     "hotjar",                                                   /* (isbot) */
     "linktiger",                                                /* (isbot) */
     "silktide",                                                 /* (isbot) */
     "datanyze",                                                 /* (isbot) */
+    "okhttp",
+    "python",
+    "curl",                                                     /* (isbot) */
+    "wget",                                                     /* (isbot) */
+    "libwww(?!-fm)",
+    "perl(?<!\\wperl)\\b",
+    "ruby(?<!\\wruby)(?:/|$)",
+    "axios",
+    "alamofire",
+    "guzzle",
+    "^(?:<|anonym|ddg[_-]android|downcast/|duckduckgo|go-|java|naver|php"
+        "|ps_daily|snapchat|swcd|thumbor|zdm/)",
+    "gecko[;,] ?(?:mozilla/5\\.0, )?google",
+    "google[ -](?:ads|adw|ass|biz|bus|keyw|page|pp |pub|safety|sea|site|web"
+        "|wire)",
+    "javafx/",
+    "netnewswire",
+    "quiterss",
+    "reeder(?:/|for)",
+    "rss\\b",                                                   /* (isbot) */
+    "neustar",                                                  /* (isbot) */
+    "catchpoint",
+    "iplabel",                                                  /* (isbot) */
+    "statuscake",                                               /* (isbot) */
+    "debugbear",
+    "site24x7",
+    "splash version",
+    "wkhtmlto",
+    "webkit2png",                                               /* (isbot) */
+    "screenshot",
+    "screenie",
+    "thumb(?:nail|s?/)",
+    "webthumb",
+    "websnapr",
+    "webglance",                                                /* (isbot) */
+    "imgsizer",
+    "capture\\.net",
+    "kimonolabs",
+    "jsdom",
+    "snapsearch",
+    "transcoder",                                               /* (isbot) */
+    "dmbrowser",                                                /* (isbot) */
+    "mixnode",                                                  /* (isbot) */
+    "miniature\\.io",
+    "marketgoo",                                                /* (isbot) */
+    "dejaclick",                                                /* (isbot) */
+    "observatory",
+    "diagnostics/",
+    "bluecoat",                                                 /* (isbot) */
+    "widget server",
+    "hubspot",                                                  /* (isbot) */
+    "convertify",                                               /* (isbot) */
+    "sparkler/",                                                /* (isbot) */
+    "classifier",                                               /* (isbot) */
+    "prospectingstudio",                                        /* (isbot) */
+    "functionize",                                              /* (isbot) */
+    "devin/",
+    "cursor/",                                                  /* (isbot) */
+    "ylt chrome",
+    "botbox",
+    "newsblur",
+    "readkit",
+    "akregator",
+    "extractor",
+    "tester\\b",                                                /* (isbot) */
+    "ms-office",
+    "googleweblight",
+    "ghost inspector",
+    "nutch",                                                    /* (isbot) */
+    "advisor\\b",                                               /* (isbot) */
+    "criteo",
+    "yandex\\.translate",
+    "onetrust",
+    "daum/",
+    "claude-",
+    "captivenetwork",
+    "seolizer",
+    "web services client",
+    "nodemeter",
+    "network ?measurement",
+    "sindup/",                                                  /* (isbot) */
+    "readable/",                                                /* (isbot) */
+    "dlc/\\d",                                                  /* (isbot) */
+    "time/\\d{9}",                                              /* (isbot) */
+    "mappercmd",
     "-google\\b",
     "-user/",
     NULL

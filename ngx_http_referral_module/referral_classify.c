@@ -198,6 +198,38 @@ referral_accept(referral_str_t accept)
 }
 
 
+/*
+ * Robots that say who runs them, and browsers that nobody sits at: as Chromium
+ * tells itself, whatever its user agent was made to say.
+ */
+
+static referral_class_t
+referral_classify_robot(const referral_request_t *req, referral_why_t *why)
+{
+    size_t             i;
+    static const char  headless[] = "HeadlessChrome";
+
+    if (req->x_scanner.len != 0 || req->from.len != 0) {
+        *why = REFERRAL_WHY_BOT_HEADER;
+        return req->x_scanner.len != 0 ? REFERRAL_CLASS_SCANNER
+                                       : REFERRAL_CLASS_CRAWLER;
+    }
+
+    for (i = 0; i + sizeof(headless) - 1 <= req->sec_ch_ua.len; i++) {
+
+        if (req->sec_ch_ua.data[i] == 'H'
+            && memcmp(req->sec_ch_ua.data + i, headless,
+                      sizeof(headless) - 1) == 0)
+        {
+            *why = REFERRAL_WHY_CLIENT_HINTS;
+            return REFERRAL_CLASS_CRAWLER;
+        }
+    }
+
+    return REFERRAL_CLASS_HUMAN;
+}
+
+
 static referral_class_t
 referral_classify_agent(const referral_request_t *req,
     referral_agents_t *agents, referral_why_t *why)
@@ -290,11 +322,21 @@ referral_classify(const referral_request_t *req, referral_agents_t *agents,
     class = REFERRAL_CLASS_HUMAN;
 
     if (agents != NULL) {
-        class = referral_classify_agent(req, agents, why);
+        class = referral_classify_robot(req, why);
+
+        if (class == REFERRAL_CLASS_HUMAN) {
+            class = referral_classify_agent(req, agents, why);
+        }
     }
 
     if (class == REFERRAL_CLASS_HUMAN && !metadata) {
         class = referral_classify_accept(req, why);
+    }
+
+    if (class == REFERRAL_CLASS_HUMAN && agents != NULL
+        && referral_signals(req, why))
+    {
+        return REFERRAL_CLASS_SUSPECT;
     }
 
     return class;

@@ -45,6 +45,11 @@ void referral_agents_free(referral_agents_t *agents);
 referral_agent_t referral_agents_match(referral_agents_t *agents,
     referral_str_t user_agent, int *own);
 
+/* Whether its regexes are machine code; without, a look takes some ten times
+   as long. */
+
+int referral_agents_jit(const referral_agents_t *agents);
+
 
 typedef enum {
     REFERRAL_METHOD_GET = 0,
@@ -57,20 +62,29 @@ typedef enum {
 
 typedef struct {
     referral_method_t       method;
+    unsigned                tls;
     referral_str_t          user_agent;
     referral_str_t          accept;
+    referral_str_t          accept_language;
+    referral_str_t          referer;
     referral_str_t          sec_purpose;    /* or Purpose */
     referral_str_t          x_purpose;
     referral_str_t          x_moz;
     referral_str_t          sec_fetch_dest;
     referral_str_t          sec_fetch_mode;
+    referral_str_t          sec_fetch_site;
+    referral_str_t          sec_fetch_user;
+    referral_str_t          sec_ch_ua;
+    referral_str_t          from;
+    referral_str_t          x_scanner;
 } referral_request_t;
 
 /*
  * The class of a hit on a link, by the cheapest test that decides: method,
- * prefetch headers, Fetch metadata (W3C; unknown tokens are ignored), user
- * agent, Accept.  agents NULL: user agents are not looked at.  Never SELF,
- * UNKNOWN or INACTIVE: those need the code.
+ * prefetch headers, Fetch metadata (W3C; unknown tokens are ignored), headers
+ * that only robots send, user agent, Accept, and what gives a scanner away
+ * that calls itself a browser.  agents NULL: neither robots nor scanners are
+ * looked for.  Never SELF, UNKNOWN or INACTIVE: those need the code.
  */
 
 referral_class_t referral_classify(const referral_request_t *req,
@@ -79,6 +93,33 @@ referral_class_t referral_classify(const referral_request_t *req,
 /* Sec-GPC, W3C section 3.3: on only when the value is exactly "1". */
 
 int referral_gpc_on(referral_str_t value);
+
+
+/* referral_signals.c */
+
+/*
+ * What calls itself a browser, but came through the page of a mail gateway, or
+ * over TLS without the headers that this browser sends there.
+ */
+
+int referral_signals(const referral_request_t *req, referral_why_t *why);
+
+/* A page of another site went there by itself: nobody clicked or pressed. */
+
+int referral_no_activation(const referral_request_t *req);
+
+/* The host of an http(s) URL, without port and the dot at its end; or empty. */
+
+referral_str_t referral_referer_host(referral_str_t referer);
+
+/* In any case; a pattern ".host" is that host and all hosts below it. */
+
+int referral_host_is(referral_str_t host, const char *pattern);
+int referral_host_in(referral_str_t host, const char *const *patterns);
+
+/* A query has a parameter that advertisers add to what they pay for. */
+
+int referral_args_paid(referral_str_t args);
 
 
 #endif /* REFERRAL_CLASSIFY_H */

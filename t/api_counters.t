@@ -314,7 +314,8 @@ is($r->status, 200, 'the click');
 like($d->{clicked_at}, qr/^\Q$day\ET\d\d:\d\d:\d\dZ$/, 'its time');
 is_deeply($d, { program => 'friends', click_id => $id, code => 'ANNA',
     clicked_at => $d->{clicked_at}, class => 'human', why => 'navigation',
-    unique => JSON::PP::true, channel => 'wa', landing => '/welcome' }, 'all of it');
+    flags => [], unique => JSON::PP::true, channel => 'wa',
+    landing => '/welcome' }, 'all of it');
 
 for ('AAAAAAAAAAAA', 'AAAAAAAAAAA', 'AAAAAAAAAAAAA', 'AAAA.AAAAAAA', "${id}A",
     substr($id, 1), lc $id eq $id ? uc $id : lc $id)

@@ -79,7 +79,7 @@ ok(wait_for(sub { (journal('type=click')->body =~ tr/\n//) == 2 }, 10), 'a click
 my ($id) = $click->header('Set-Cookie') =~ /\.ANNA\.wa\.([A-Za-z0-9_-]{12})\./;
 
 is_deeply(entry('click'), { click_id => $id, code => 'ANNA', class => 'human',
-    why => 'navigation', unique => JSON::PP::true, channel => 'wa',
+    why => 'navigation', flags => [], unique => JSON::PP::true, channel => 'wa',
     landing => '/welcome' }, 'click');
 is_deeply(entry('code'), { code => 'ANNA', owner => 'u1', name => 'Anna' },
     'code: what was set');

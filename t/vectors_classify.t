@@ -2,7 +2,9 @@
 
 # Copyright (C) the ngx_http_referral_module authors
 
-# The class of a click, against vectors/ua.tsv and vectors/fetch_metadata.tsv.
+# The class of a click, against vectors/ua.tsv and vectors/fetch_metadata.tsv;
+# and how many of vectors/crawler-user-agents.txt (the instances of the list of
+# that name, MIT) and vectors/browsers.txt are told for what they are.
 
 use strict;
 use warnings;
@@ -23,9 +25,10 @@ my $browser = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101'
 my %class = (monitor => 'crawler', client => 'crawler', ai => 'crawler');
 
 my $driver = driver('classify_cli', qw(referral_classify.c referral_agents.c
-    referral_agents_read.c referral_siphash.c));
+    referral_agents_read.c referral_signals.c referral_siphash.c));
 
 agents();
+lists();
 metadata();
 done_testing();
 
@@ -46,6 +49,56 @@ sub agents {
 
         is($got[$i][0], $class{$class} // $class, "$class: $agent");
     }
+}
+
+
+sub lists {
+    my @robots = lines('crawler-user-agents.txt');
+    my @people = lines('browsers.txt');
+
+    cmp_ok(scalar @robots, '>=', 2000, 'many robots');
+    cmp_ok(scalar @people, '>=', 70, 'and some browsers');
+
+    my @got = classes(@robots, @people);
+    my @missed = grep { $got[$_] eq 'human' } 0 .. $#robots;
+    my @wrong = grep { $got[@robots + $_] ne 'human' } 0 .. $#people;
+
+    cmp_ok(1 - @missed / @robots, '>=', 0.99, 'robots that are seen')
+        or diag(map { "$robots[$_]\n" } @missed);
+    is(scalar @wrong, 0, 'browsers that are taken for robots')
+        or diag(map { "$people[$_]\n" } @wrong);
+    is(scalar(grep { /suspect/ } @got), 0, 'and none that is too much');
+
+    my $nojit = ($ENV{TEST_BUILD} // '') . '/preload/nojit.so';
+
+    SKIP: {
+        skip 'no library of t/preload, or a sanitizer before it', 3
+            if !-e $nojit || ($ENV{TEST_NGINX_PRELOAD} // '') =~ /asan/;
+        local $ENV{LD_PRELOAD} = $nojit;
+        is(join(' ', classes(@robots, @people)), "@got",
+            'without machine code the same, within the same limits');
+    }
+}
+
+
+sub lines {
+    my ($name) = @_;
+
+    open my $f, '<:raw', "$FindBin::Bin/vectors/$name" or die "$name: $!\n";
+    chomp(my @lines = <$f>);
+
+    return @lines;
+}
+
+
+# Of user agents, on plain HTTP.
+
+sub classes {
+    return map { $_->[0] } run(map { {
+        method => 'GET',
+        accept => 'text/html',
+        'user-agent' => $_
+    } } @_);
 }
 
 

@@ -1,9 +1,10 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * What a look at a user agent costs.  Reads user agents, one per line, from
- * the standard input; prints the mean time of a first look and of one that
- * the cache answers.
+ * What a look at a user agent costs: the mean time of a first look, and of one
+ * that the cache answers.  User agents are the lines of the files that are
+ * named, or of the standard input; where that is empty, of the lists of the
+ * tests, so that the program is run from the checkout.
  */
 
 #define _GNU_SOURCE
@@ -12,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "referral_classify.h"
 
 
-#define LINES   1000
+#define LINES   4096
 #define ROUNDS  20
 
 
@@ -59,7 +61,7 @@ look(referral_agents_t *agents, const referral_str_t *lines, size_t n,
 
 
 static size_t
-read_lines(referral_str_t *lines)
+read_lines(FILE *f, referral_str_t *lines)
 {
     char    *line;
     size_t   n, size;
@@ -68,7 +70,7 @@ read_lines(referral_str_t *lines)
     for (n = 0; n < LINES; n++) {
         line = NULL;
         size = 0;
-        len = getline(&line, &size, stdin);
+        len = getline(&line, &size, f);
 
         if (len < 2) {
             free(line);
@@ -83,8 +85,10 @@ read_lines(referral_str_t *lines)
 }
 
 
-int
-main(void)
+/* Returns 0 when there was nothing to read. */
+
+static int
+measure(FILE *f, const char *name)
 {
     char                   why[256];
     double                 cold, warm;
@@ -93,11 +97,10 @@ main(void)
     referral_agents_t     *agents;
     static referral_str_t  lines[LINES];
 
-    n = read_lines(lines);
+    n = read_lines(f, lines);
 
     if (n == 0) {
-        fprintf(stderr, "no user agents on the standard input\n");
-        return 2;
+        return 0;
     }
 
     cold = 0;
@@ -108,7 +111,7 @@ main(void)
 
         if (agents == NULL) {
             fprintf(stderr, "built-in list: %s\n", why);
-            return 2;
+            exit(2);
         }
 
         look(agents, lines, n, &cold, &warm);
@@ -116,11 +119,45 @@ main(void)
         referral_agents_free(agents);
     }
 
-    printf("user agents %zu, uncached %.2f us, cached %.3f us\n", n,
-           cold / (double) (n * ROUNDS), warm / (double) (n * ROUNDS));
+    printf("user agents %zu, uncached %.2f us, cached %.3f us  %s\n", n,
+           cold / (double) (n * ROUNDS), warm / (double) (n * ROUNDS), name);
 
     for (i = 0; i < n; i++) {
         free((void *) lines[i].data);
+    }
+
+    return 1;
+}
+
+
+static void
+measure_file(const char *name)
+{
+    FILE  *f;
+
+    f = fopen(name, "r");
+
+    if (f == NULL || !measure(f, name)) {
+        fprintf(stderr, "no user agents in %s\n", name);
+        exit(2);
+    }
+
+    fclose(f);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    int  i;
+
+    for (i = 1; i < argc; i++) {
+        measure_file(argv[i]);
+    }
+
+    if (argc == 1 && (isatty(STDIN_FILENO) || !measure(stdin, "-"))) {
+        measure_file("t/vectors/crawler-user-agents.txt");
+        measure_file("t/vectors/browsers.txt");
     }
 
     return 0;

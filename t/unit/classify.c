@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "referral_classify.h"
+#include "referral_agents.h"
 #include "tap.h"
 
 
@@ -131,6 +131,17 @@ order(referral_agents_t *agents)
     is(&req, agents, REFERRAL_CLASS_CRAWLER, REFERRAL_WHY_USER_AGENT,
        "user agent");
 
+    req.sec_ch_ua = str("\"HeadlessChrome\";v=\"142\"");
+    is(&req, agents, REFERRAL_CLASS_CRAWLER, REFERRAL_WHY_CLIENT_HINTS,
+       "Sec-CH-UA");
+
+    req.from = str("robot@example.com");
+    is(&req, agents, REFERRAL_CLASS_CRAWLER, REFERRAL_WHY_BOT_HEADER, "From");
+
+    req.x_scanner = str("Netsparker");
+    is(&req, agents, REFERRAL_CLASS_SCANNER, REFERRAL_WHY_BOT_HEADER,
+       "X-Scanner");
+
     req.sec_fetch_mode = str("cors");
     is(&req, agents, REFERRAL_CLASS_STUFFING, REFERRAL_WHY_FETCH_MODE,
        "Sec-Fetch-Mode");
@@ -178,6 +189,182 @@ metadata(void)
 }
 
 
+/* The host of a Referer; "" for none. */
+
+static void
+host(const char *referer, const char *want)
+{
+    referral_str_t  got;
+
+    got = referral_referer_host(str(referer));
+
+    tap_ok(got.len == strlen(want) && memcmp(got.data, want, got.len) == 0,
+           "the host of '%s' is '%.*s'", referer, (int) got.len,
+           (const char *) got.data);
+}
+
+
+static void
+hosts(void)
+{
+    host("https://a.example/b?c", "a.example");
+    host("HTTP://A.example:80", "A.example");
+    host("https://a.example.", "a.example");
+    host("https://a.example\\@b.example/", "a.example");
+    host("https://a.example?@b.example/", "a.example");
+    host("https://a.example#b", "a.example");
+    host("https://u@a.example/", "u@a.example");
+    host("https://", "");
+    host("https:///", "");
+    host("https://.", "");
+    host("//a.example/", "");
+    host("android-app://com.a.example/", "");
+    host("a.example", "");
+    host("", "");
+
+    tap_ok(referral_host_is(str("A.Example"), "a.example")
+           && !referral_host_is(str("b.a.example"), "a.example")
+           && !referral_host_is(str("a.example.b"), "a.example"),
+           "one host");
+    tap_ok(referral_host_is(str("a.example"), ".a.example")
+           && referral_host_is(str("c.B.a.example"), ".a.example")
+           && !referral_host_is(str("ba.example"), ".a.example")
+           && !referral_host_is(str(".example"), ".a.example")
+           && !referral_host_is(str(""), ".a.example"),
+           "all below one");
+}
+
+
+static void
+args(void)
+{
+    tap_ok(referral_args_paid(str("gclid=1"))
+           && referral_args_paid(str("a=b&gclid"))
+           && referral_args_paid(str("&&gad_source=&a"))
+           && !referral_args_paid(str("a=gclid&xgclid=1&gclidx&Gclid=1"))
+           && referral_args_paid(str("a=&gclid=1&b"))
+           && !referral_args_paid(str("=gclid"))
+           && !referral_args_paid(str("")),
+           "parameters of advertisers");
+}
+
+
+/* Of what claims to be this, over TLS and without Fetch metadata. */
+
+static void
+claims(const char *agent, int modern)
+{
+    referral_why_t      why;
+    referral_request_t  req;
+
+    req = page();
+    req.user_agent = str(agent);
+    req.accept_language = str("en");
+    req.tls = 1;
+
+    tap_ok(referral_signals(&req, &why) == modern
+           && (!modern || why == REFERRAL_WHY_NO_FETCH_METADATA),
+           "%s", agent);
+
+    req.sec_fetch_mode = str("navigate");
+    tap_ok(!referral_signals(&req, &why), "and with them");
+}
+
+
+static void
+engines(void)
+{
+    char  agent[REFERRAL_AGENT_BYTES + 64];
+
+    claims(BROWSER, 1);
+    claims("Chrome/80", 1);
+    claims("Chrome/79.9", 0);
+    claims("Chrome/", 0);
+    claims("Chrome", 0);
+    claims("Chrome/x Firefox/90", 1);
+    claims("Chrome/70 Firefox/90", 0);
+    claims("Chrome/99999999999999999999", 1);
+    claims("Version/16.4 Safari/604.1", 1);
+    claims("Version/16.3 Safari/604.1", 0);
+    claims("Version/16 Safari/604.1", 0);
+    claims("Version/17 Safari/604.1", 1);
+    claims("Version/17.0", 0);
+    claims("FxiOS/145.0 Safari/604.1", 0);
+    claims("", 0);
+
+    memset(agent, 'x', sizeof(agent));
+    strcpy(agent + REFERRAL_AGENT_BYTES, "Chrome/142.0");
+    claims(agent, 0);
+}
+
+
+/*
+ * What is bad for the list itself: each of its parts, over and over, as far
+ * as it can be written down.  None of them is more than it can take.
+ */
+
+static void
+baits(referral_agents_t *agents)
+{
+    int                 own, undecided;
+    char               *p, agent[8192];
+    size_t              len;
+    unsigned            i;
+    const char         *c;
+    referral_str_t      ua;
+    const char *const  *part;
+
+    undecided = 0;
+
+    for (i = 0; i < REFERRAL_LISTS; i++) {
+        for (part = referral_agents_lists[i].list; *part != NULL; part++) {
+            memcpy(agent, "Gecko/", 6);
+            p = agent + 6;
+
+            for (c = *part; *c != '\0'; c++) {
+                if (strchr("\\^$[]|()?*+{}<!:", *c) == NULL) {
+                    *p++ = *c;
+                }
+            }
+
+            len = (size_t) (p - agent - 6);
+
+            for ( /* void */ ; len != 0 && p < agent + sizeof(agent); p++) {
+                *p = *(p - len);
+            }
+
+            ua.data = (unsigned char *) agent;
+            ua.len = sizeof(agent);
+            undecided += referral_agents_match(agents, ua, &own)
+                         == REFERRAL_AGENT_UNDECIDED;
+
+            /* almost: the last letter of each is wrong */
+
+            for (p = agent + 5 + len; len != 0 && p < agent + sizeof(agent);
+                 p += len)
+            {
+                *p = '\xff';
+            }
+
+            undecided += referral_agents_match(agents, ua, &own)
+                         == REFERRAL_AGENT_UNDECIDED;
+        }
+    }
+
+    tap_ok(undecided == 0, "baits for the built-in list");
+}
+
+
+static void
+jit(referral_agents_t *agents)
+{
+    uint32_t  has;
+
+    pcre2_config(PCRE2_CONFIG_JIT, &has);
+    tap_ok(referral_agents_jit(agents) == (int) has, "machine code");
+}
+
+
 static referral_agents_t *
 create(const char *text)
 {
@@ -209,6 +396,29 @@ matches(referral_agents_t *agents, const char *agent, referral_agent_t want,
 
     tap_ok(got == want && own == want_own, "%.70s", agent);
     tap_ok(cached == got && own_cached == own, "the same from the cache");
+}
+
+
+static void
+previews(referral_agents_t *agents)
+{
+    size_t                    i;
+    static const char *const  names[] = {
+        "facebookexternalhit/1.1", "Facebot", "meta-externalfetcher/1.1",
+        "WhatsApp/2.23.20.0 N", "Slackbot-LinkExpanding 1.0",
+        "Slack-ImgProxy (+https://api.slack.com/robots)", "Twitterbot/1.0",
+        "Mozilla/5.0 (compatible; Discordbot/2.0)", "TelegramBot",
+        "LinkedInBot/1.0", "SkypeUriPreview Preview/0.5",
+        "MicrosoftPreview/2.0", "Pinterestbot/1.0", "redditbot/1.0",
+        "Mozilla/5.0 (compatible; vkShare)", "Embedly/0.2",
+        "Iframely/1.3.1 (+https://iframely.com/docs/about)",
+        "http.rb/5.1 (Mastodon/4.2.1; +https://a.example/)",
+        BROWSER " facebookexternalhit/1.1 Facebot Twitterbot/1.0"
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        matches(agents, names[i], REFERRAL_AGENT_PREVIEW, 0);
+    }
 }
 
 
@@ -410,8 +620,14 @@ main(void)
     headers();
     order(agents);
     metadata();
+    hosts();
+    args();
+    engines();
+    baits(agents);
+    jit(agents);
     cache(agents);
     cut(agents);
+    previews(agents);
     matches(agents, BROWSER " [FBAN/FBIOS;FBCR/spider.com]",
             REFERRAL_AGENT_BROWSER, 0);
     matches(agents, BROWSER " spider.com", REFERRAL_AGENT_CRAWLER, 0);

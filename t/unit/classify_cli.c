@@ -86,6 +86,8 @@ main(void)
 
         rest = line;
 
+        memset(&req, 0, sizeof(req));
+
         req.method = method(field(&rest));
         req.user_agent = field(&rest);
         req.accept = field(&rest);
