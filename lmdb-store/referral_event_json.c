@@ -168,6 +168,8 @@ field_occurred_at(json_t *value, void *data)
 {
     referral_event_json_t *out = data;
 
+    out->event.flags |= REFERRAL_EVENT_DATED;
+
     return referral_json_time(value, &out->event.occurred);
 }
 

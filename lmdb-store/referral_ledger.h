@@ -56,7 +56,12 @@ typedef enum {
 #define REFERRAL_REASON_VOIDED           0x00008000  /* by a decision */
 #define REFERRAL_REASON_RELEASED         0x00010000  /* was held, approved by a
                                                         decision */
-#define REFERRAL_REASONS                 17
+#define REFERRAL_REASON_VELOCITY         0x00020000  /* too many lately */
+#define REFERRAL_REASON_TOO_SOON         0x00040000  /* after its click */
+#define REFERRAL_REASON_BEFORE_CLICK     0x00080000  /* it occurred */
+#define REFERRAL_REASON_PER_CLICK        0x00100000  /* too many of its click */
+#define REFERRAL_REASON_OVER_AMOUNT      0x00200000
+#define REFERRAL_REASONS                 22
 
 /* Name of the bit-th reason, as the API spells it; never NULL. */
 
@@ -133,6 +138,20 @@ referral_rc_t referral_refund_list(referral_snapshot_t *snap,
 referral_rc_t referral_refund_get(referral_snapshot_t *snap, uint32_t program,
     referral_str_t order_id, referral_str_t refund_id,
     referral_refund_info_t *out);
+
+/*
+ * The code that a customer's first attributed event bound it to; it may have
+ * passed, and the code have ended.
+ */
+
+typedef struct {
+    referral_str_t          code;
+    int64_t                 from;       /* ms */
+    int64_t                 until;
+} referral_binding_t;
+
+referral_rc_t referral_binding_get(referral_snapshot_t *snap,
+    uint32_t program, referral_str_t customer, referral_binding_t *out);
 
 
 /* -------------------------------------------------------------- rewards -- */

@@ -366,6 +366,10 @@ referral_out_code(referral_out_t *out, referral_snapshot_t *snap,
         rc = out_score(out, snap, program, code->id, rules);
     }
 
+    if (rc == REFERRAL_OK) {
+        rc = referral_out_flags(out, snap, program, code->id);
+    }
+
     referral_out_close(out, "}");
 
     return rc;

@@ -37,7 +37,12 @@ static const char *const  why_list[] = {
     "refunds came before it",
     "those refunds were more than its amount",
     "it was voided by a decision",
-    "it was held and approved by a decision"
+    "it was held and approved by a decision",
+    "there were too many like it lately",
+    "it came sooner after its click than the program expects",
+    "it occurred before its click",
+    "its click has brought as many as the program expects",
+    "its amount is more than the program expects"
 };
 
 _Static_assert(sizeof(why_list) / sizeof(why_list[0]) == REFERRAL_REASONS,

@@ -10,6 +10,8 @@
  *   reward:  name$ on$ min_tier$ value$ bps4 to1 kind1 per1 has_hold1 hold4
  *            every4 limit4 picks1, of each: value$ weight4
  *   contest: name$ from8 to8
+ *   and in version 2, which there is when one of them is not 0:
+ *   review:  min_age4 per_click4 max_amount8
  *
  * A string ($) is length1 and its bytes.  Every byte is a field, so that what
  * can be decoded is encoded to the same bytes again.
@@ -20,7 +22,8 @@
 #include "referral_rules.h"
 
 
-#define RULES_VERSION  1
+#define RULES_VERSION         1
+#define RULES_VERSION_REVIEW  2
 
 
 typedef struct {
@@ -109,6 +112,25 @@ rules_write_reward(rules_writer_t *w, const referral_reward_rule_t *reward)
 }
 
 
+static unsigned
+rules_reviewed(const referral_review_rule_t *review)
+{
+    return review->min_age != 0 || review->per_click != 0
+           || review->max_amount != 0;
+}
+
+
+static void
+rules_write_review(rules_writer_t *w, const referral_review_rule_t *review)
+{
+    if (rules_reviewed(review)) {
+        rules_write(w, &review->min_age, 4);
+        rules_write(w, &review->per_click, 4);
+        rules_write(w, &review->max_amount, 8);
+    }
+}
+
+
 size_t
 referral_rules_encode(const referral_rules_t *rules, unsigned char *buf)
 {
@@ -123,7 +145,8 @@ referral_rules_encode(const referral_rules_t *rules, unsigned char *buf)
     w.end = buf + REFERRAL_RULES_SIZE;
     w.bad = 0;
 
-    rules_write_byte(&w, RULES_VERSION);
+    rules_write_byte(&w, rules_reviewed(&rules->review) ? RULES_VERSION_REVIEW
+                                                        : RULES_VERSION);
     rules_write(&w, &rules->model, 1);
     rules_write(&w, &rules->self, 1);
     rules_write(&w, &rules->open, 1);
@@ -152,6 +175,8 @@ referral_rules_encode(const referral_rules_t *rules, unsigned char *buf)
         rules_write(&w, &rules->contests[i].from, 8);
         rules_write(&w, &rules->contests[i].to, 8);
     }
+
+    rules_write_review(&w, &rules->review);
 
     return w.bad ? 0 : (size_t) (w.p - buf);
 }
@@ -248,6 +273,24 @@ rules_read_reward(rules_reader_t *r, referral_reward_rule_t *reward)
 
 
 static void
+rules_read_review(rules_reader_t *r, unsigned version,
+    referral_review_rule_t *review)
+{
+    memset(review, 0, sizeof(referral_review_rule_t));
+
+    if (version == RULES_VERSION_REVIEW) {
+        rules_read(r, &review->min_age, 4);
+        rules_read(r, &review->per_click, 4);
+        rules_read(r, &review->max_amount, 8);
+
+        r->bad = r->bad || !rules_reviewed(review);
+    }
+}
+
+
+/* Returns the version. */
+
+static unsigned
 rules_read_head(rules_reader_t *r, referral_rules_t *rules)
 {
     unsigned char  version;
@@ -264,7 +307,10 @@ rules_read_head(rules_reader_t *r, referral_rules_t *rules)
     rules->nrewards = rules_read_count(r, REFERRAL_REWARDS_MAX);
     rules->ncontests = rules_read_count(r, REFERRAL_CONTESTS_MAX);
 
-    r->bad = r->bad || version != RULES_VERSION;
+    r->bad = r->bad || version < RULES_VERSION
+             || version > RULES_VERSION_REVIEW;
+
+    return version;
 }
 
 
@@ -272,14 +318,14 @@ int
 referral_rules_decode(const unsigned char *buf, size_t len,
     referral_rules_t *rules)
 {
-    unsigned        i;
+    unsigned        i, version;
     rules_reader_t  r;
 
     r.p = buf;
     r.end = buf + len;
     r.bad = (len > REFERRAL_RULES_SIZE);
 
-    rules_read_head(&r, rules);
+    version = rules_read_head(&r, rules);
 
     for (i = 0; i < rules->nevents; i++) {
         rules_read_event(&r, &rules->events[i]);
@@ -299,6 +345,8 @@ referral_rules_decode(const unsigned char *buf, size_t len,
         rules_read(&r, &rules->contests[i].from, 8);
         rules_read(&r, &rules->contests[i].to, 8);
     }
+
+    rules_read_review(&r, version, &rules->review);
 
     return (r.bad || r.p != r.end || !referral_rules_right(rules)) ? -1 : 0;
 }

@@ -110,12 +110,21 @@ typedef struct {
     int64_t                 to;
 } referral_contest_rule_t;
 
+/* What makes an attributed event wait for a person.  0: nothing does. */
+
+typedef struct {
+    uint32_t                min_age;    /* seconds after its click; sooner */
+    uint32_t                per_click;  /* events of one click; one more */
+    int64_t                 max_amount; /* minor units of any currency; more */
+} referral_review_rule_t;
+
 typedef struct {
     uint8_t                 model;      /* referral_model_t */
     uint8_t                 self;       /* referral_self_t */
     uint8_t                 open;       /* codes open */
     uint32_t                window;     /* seconds */
     uint32_t                bind;       /* seconds; 0: off */
+    referral_review_rule_t  review;
     unsigned                nevents;
     unsigned                ntiers;
     unsigned                nrewards;

@@ -78,6 +78,10 @@ rules_head_right(const referral_rules_t *rules)
            && rules->open <= 1
            && rules->window >= 1 && rules->window <= REFERRAL_WINDOW_MAX
            && rules->bind <= REFERRAL_HOLD_MAX
+           && rules->review.min_age <= REFERRAL_HOLD_MAX
+           && rules->review.per_click <= REFERRAL_COUNT_MAX
+           && rules->review.max_amount >= 0
+           && rules->review.max_amount <= REFERRAL_AMOUNT_MAX
            && rules->nevents <= REFERRAL_EVENTS_MAX
            && rules->ntiers <= REFERRAL_TIERS_MAX
            && rules->nrewards <= REFERRAL_REWARDS_MAX

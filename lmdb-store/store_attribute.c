@@ -8,9 +8,6 @@
 #include "store_case.h"
 
 
-#define STORE_SKEW  300000      /* ms a touch may be ahead, as in cookies */
-
-
 static void
 store_reason(store_case_t *c, uint32_t reason)
 {

@@ -73,6 +73,17 @@ void store_place_free(store_case_t *c);
 void store_attribute(store_case_t *c, const referral_event_t *event);
 
 
+/* store_review.c */
+
+#define STORE_SKEW  300000      /* ms a click may be ahead, as in cookies */
+
+/* Why a person has to look at an attributed event; 0: nobody has. */
+uint32_t store_review(store_case_t *c, const referral_event_t *event);
+
+/* One more event that its click has brought. */
+void store_review_count(store_case_t *c);
+
+
 /* store_refund.c */
 
 #define STORE_REFUND_KEY  (5 + 2 * REFERRAL_ID_MAX)

@@ -336,7 +336,7 @@ store_event_refunds(store_case_t *c, unsigned awaited)
 
 
 static unsigned
-store_event_decide(store_case_t *c)
+store_event_decide(store_case_t *c, const referral_event_t *event)
 {
     uint32_t        why;
     store_order_t  *row;
@@ -366,8 +366,10 @@ store_event_decide(store_case_t *c)
         return REFERRAL_EVENT_REJECTED;
     }
 
-    if (c->self && c->rules->rules.self == REFERRAL_SELF_HOLD) {
-        row->reasons |= REFERRAL_REASON_SELF;
+    why = store_review(c, event);
+
+    if (why != 0) {
+        row->reasons |= why;
         return REFERRAL_EVENT_HELD;
     }
 
@@ -389,7 +391,7 @@ store_event_new(store_case_t *c, const referral_record_t *record,
 
     store_attribute(c, &record->u.event);
     store_event_refunds(c, awaited);
-    status = store_event_decide(c);
+    status = store_event_decide(c, &record->u.event);
 
     row->seq = store_journal_record(c->t, record);
     row->status = REFERRAL_EVENT_STATUSES;
@@ -397,11 +399,13 @@ store_event_new(store_case_t *c, const referral_record_t *record,
 
     if (status == REFERRAL_EVENT_PENDING || status == REFERRAL_EVENT_APPROVED)
     {
+        store_review_count(c);
         store_place_take(c);
         store_case_bind(c);
         store_credit(c);
 
     } else if (status == REFERRAL_EVENT_HELD) {
+        store_review_count(c);
         store_place_take(c);
         store_credit_held(c);
     }

@@ -51,6 +51,8 @@
  *   rws   prog4 state1 id8           code4 to1
  *   cnt   prog4 rule2 period4 subject   u32 issued; the subject is code4, or
  *                                    the customer of a friend
+ *         prog4 0 0 0 0 0 0 click id u32 events of the click, while the rules
+ *                                    limit them
  *   due   due8 prog4 kind1 id8       order id, or nothing for a reward; rows
  *                                    of what was decided before stay until due
  *   scr   prog4 code4 0              store_score_t

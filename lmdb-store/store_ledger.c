@@ -11,7 +11,8 @@ static const char  *store_reason_names[] = {
     "no_evidence", "token_expired", "token_invalid", "token_code_unknown",
     "click_unknown", "click_expired", "click_not_human", "code_unknown",
     "code_ended", "self_referral", "below_minimum", "once_per_customer",
-    "customer_missing", "refunded_before", "refund_cut", "voided", "released"
+    "customer_missing", "refunded_before", "refund_cut", "voided", "released",
+    "velocity", "too_soon", "before_click", "per_click", "over_amount"
 };
 
 static const char  *store_method_names[] = {

@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_referral_api_conversion_take(
     ngx_http_referral_api_ctx_t *api, referral_event_json_t *in);
 static ngx_int_t ngx_http_referral_api_conversion_rules(
     ngx_http_referral_api_ctx_t *api, referral_event_json_t *in);
+static ngx_int_t ngx_http_referral_api_conversion_record(
+    ngx_http_referral_api_ctx_t *api, referral_event_t *event);
 static void ngx_http_referral_api_token(ngx_http_referral_api_ctx_t *api,
     referral_event_json_t *in, referral_touches_t *touches);
 static ngx_int_t ngx_http_referral_api_conversion_applied(
@@ -64,7 +66,6 @@ ngx_http_referral_api_conversion_take(ngx_http_referral_api_ctx_t *api,
     referral_event_json_t *in)
 {
     ngx_int_t            rc;
-    referral_record_t    record;
     referral_touches_t   touches;
 
     rc = ngx_http_referral_api_conversion_rules(api, in);
@@ -86,15 +87,41 @@ ngx_http_referral_api_conversion_take(ngx_http_referral_api_ctx_t *api,
 
     ngx_memcpy(api->id.data, in->event.order_id.data, api->id.len);
 
+    return ngx_http_referral_api_conversion_record(api, &in->event);
+}
+
+
+static ngx_int_t
+ngx_http_referral_api_conversion_record(ngx_http_referral_api_ctx_t *api,
+    referral_event_t *event)
+{
+    ngx_int_t                          rc;
+    referral_record_t                  record;
+    ngx_http_referral_events_taken_t  *taken;
+
+    taken = ngx_palloc(api->request->pool,
+                       sizeof(ngx_http_referral_events_taken_t));
+    if (taken == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_referral_velocity_event(NULL, api->program, event, taken);
+
     ngx_memzero(&record, sizeof(referral_record_t));
 
     record.type = REFERRAL_RECORD_EVENT;
-    record.u.event = in->event;
+    record.u.event = *event;
     record.u.event.program = ngx_http_referral_program_id(api->program->index);
     record.u.event.source = REFERRAL_SOURCE_API;
 
-    return ngx_http_referral_api_record(api, &record,
-                            ngx_http_referral_api_conversion_applied, NULL);
+    rc = ngx_http_referral_api_record(api, &record,
+                            ngx_http_referral_api_conversion_applied, taken);
+
+    if (rc != NGX_DONE) {
+        ngx_http_referral_velocity_return(taken);
+    }
+
+    return rc;
 }
 
 
@@ -166,7 +193,14 @@ static ngx_int_t
 ngx_http_referral_api_conversion_applied(ngx_http_referral_api_ctx_t *api,
     const referral_result_t *result, void *data)
 {
+    ngx_http_referral_events_taken_t *taken = data;
+
     if (result->rc != REFERRAL_OK) {
+
+        if (result->rc != REFERRAL_CONFLICT) {
+            ngx_http_referral_velocity_return(taken);
+        }
+
         return ngx_http_referral_api_conversion_refused(api, result->rc);
     }
 

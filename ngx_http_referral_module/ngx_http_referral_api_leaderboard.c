@@ -33,6 +33,7 @@ typedef struct {
     ngx_uint_t                    limit;
     ngx_uint_t                    n;
     ngx_uint_t                    more;
+    ngx_uint_t                    failed;
     ngx_http_referral_api_mark_t  mark;
 } ngx_http_referral_api_board_t;
 
@@ -124,7 +125,8 @@ ngx_http_referral_api_board(ngx_http_referral_api_board_t *board)
 
     if (referral_leaders(board->snap, board->mark.program, board->number,
                          &after, ngx_http_referral_api_leader_visit, board)
-        != REFERRAL_OK)
+        != REFERRAL_OK
+        || board->failed)
     {
         return ngx_http_referral_api_unreadable(api);
     }
@@ -367,6 +369,14 @@ ngx_http_referral_api_leader_visit(void *data, referral_str_t name,
     referral_out_str(out, "code", name);
     referral_out_str_or_null(out, "name", code.name);
     referral_out_int(out, "points", place->points);
+
+    if (referral_out_flags(out, board->snap, mark->program, place->code_id)
+        != REFERRAL_OK)
+    {
+        board->failed = 1;
+        return 1;
+    }
+
     referral_out_close(out, "}");
 
     return 0;

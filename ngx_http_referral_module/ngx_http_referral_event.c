@@ -18,6 +18,7 @@
 
 typedef struct {
     ngx_http_referral_waiter_t   waiter;
+    ngx_http_referral_events_taken_t  taken;
     size_t                       len;
     u_char                       order_id[REFERRAL_ID_MAX];
 } ngx_http_referral_taken_t;
@@ -35,9 +36,10 @@ static void ngx_http_referral_event_customer(ngx_http_request_t *r,
 static void ngx_http_referral_event_visitor(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, referral_event_t *event);
 static void ngx_http_referral_event_record(
-    ngx_http_referral_program_t *program, referral_event_t *event);
+    ngx_http_referral_program_t *program, referral_event_t *event,
+    ngx_http_referral_events_taken_t *taken);
 static void ngx_http_referral_event_watch(referral_event_t *event,
-    uint64_t seq);
+    uint64_t seq, ngx_http_referral_events_taken_t *taken);
 static void ngx_http_referral_event_applied(ngx_http_request_t *r,
     ngx_http_referral_waiter_t *w, ngx_int_t rc,
     const referral_result_t *result);
@@ -207,7 +209,8 @@ static void
 ngx_http_referral_event_take(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, json_t *object)
 {
-    referral_event_json_t  json;
+    referral_event_json_t             json;
+    ngx_http_referral_events_taken_t  taken;
 
     ngx_http_referral_event_customer(r, object);
 
@@ -225,7 +228,8 @@ ngx_http_referral_event_take(ngx_http_request_t *r,
     }
 
     ngx_http_referral_event_visitor(r, program, &json.event);
-    ngx_http_referral_event_record(program, &json.event);
+    ngx_http_referral_velocity_event(r, program, &json.event, &taken);
+    ngx_http_referral_event_record(program, &json.event, &taken);
 }
 
 
@@ -330,7 +334,7 @@ ngx_http_referral_draw(uint64_t *draw)
 
 static void
 ngx_http_referral_event_record(ngx_http_referral_program_t *program,
-    referral_event_t *event)
+    referral_event_t *event, ngx_http_referral_events_taken_t *taken)
 {
     uint64_t           seq;
     referral_record_t  record;
@@ -345,6 +349,7 @@ ngx_http_referral_event_record(ngx_http_referral_program_t *program,
 
     if (event->program == 0 || ngx_http_referral_draw(&event->draw) != NGX_OK)
     {
+        ngx_http_referral_velocity_return(taken);
         ngx_http_referral_event_lost(event->order_id);
         return;
     }
@@ -354,19 +359,21 @@ ngx_http_referral_event_record(ngx_http_referral_program_t *program,
     if (ngx_http_referral_take(&record, NGX_HTTP_REFERRAL_APPLIED, &seq)
         != NGX_OK)
     {
+        ngx_http_referral_velocity_return(taken);
         ngx_http_referral_event_lost(event->order_id);
         return;
     }
 
     ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_EVENTS_HEADER, 1);
-    ngx_http_referral_event_watch(event, seq);
+    ngx_http_referral_event_watch(event, seq, taken);
 }
 
 
 /* The page does not wait for it, so it is not the request's memory. */
 
 static void
-ngx_http_referral_event_watch(referral_event_t *event, uint64_t seq)
+ngx_http_referral_event_watch(referral_event_t *event, uint64_t seq,
+    ngx_http_referral_events_taken_t *events)
 {
     ngx_http_referral_taken_t  *taken;
 
@@ -375,6 +382,7 @@ ngx_http_referral_event_watch(referral_event_t *event, uint64_t seq)
         return;
     }
 
+    taken->taken = *events;
     taken->len = event->order_id.len;
     ngx_memcpy(taken->order_id, event->order_id.data, taken->len);
 
@@ -393,6 +401,11 @@ ngx_http_referral_event_applied(ngx_http_request_t *r,
     referral_field_error_t  wrong;
 
     if (result != NULL && result->rc != REFERRAL_OK) {
+
+        if (result->rc != REFERRAL_CONFLICT) {
+            ngx_http_referral_velocity_return(&taken->taken);
+        }
+
         wrong.field = ngx_http_referral_event_field;
         wrong.message = (result->rc == REFERRAL_CONFLICT)
                         ? "its order was reported before with other content"

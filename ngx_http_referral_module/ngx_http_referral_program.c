@@ -160,6 +160,13 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ban_referer"),
+      NGX_CONF_1MORE,
+      ngx_http_referral_ban_referer,
+      0,
+      0,
+      NULL },
+
     { ngx_string("event"),
       NGX_CONF_1MORE,
       ngx_http_referral_event,
@@ -198,6 +205,20 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
     { ngx_string("bind"),
       NGX_CONF_TAKE1,
       ngx_http_referral_bind,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("velocity"),
+      NGX_CONF_1MORE,
+      ngx_http_referral_velocity_set,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("review"),
+      NGX_CONF_1MORE,
+      ngx_http_referral_review,
       0,
       0,
       NULL },
@@ -338,6 +359,9 @@ ngx_http_referral_program_create(ngx_conf_t *cf,
            != NGX_OK
         || ngx_array_init(&program->to_prefixes, cf->pool, 2,
                           sizeof(ngx_str_t))
+           != NGX_OK
+        || ngx_array_init(&program->ban_referers, cf->pool, 2,
+                          sizeof(char *))
            != NGX_OK
         || ngx_http_referral_rules_create(cf, program) != NGX_OK)
     {

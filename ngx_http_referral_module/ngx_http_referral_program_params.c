@@ -2,7 +2,7 @@
  * Copyright (C) the ngx_http_referral_module authors
  *
  * What event, tier, reward and contest have in common: a name, and parameters
- * that come in any order, each once.
+ * that come in any order, each once; others have those alone.
  */
 
 #include "ngx_http_referral_module.h"
@@ -92,6 +92,32 @@ ngx_http_referral_rule_param(const ngx_http_referral_rule_param_t *params,
 }
 
 
+/* The first that is wrong, from the i-th on; its number is in i. */
+
+static const char *
+ngx_http_referral_wrong_param(ngx_conf_t *cf,
+    const ngx_http_referral_rule_param_t *params, void *rule,
+    ngx_uint_t *seen, ngx_uint_t *i)
+{
+    ngx_str_t   *value;
+    const char  *wrong;
+
+    value = cf->args->elts;
+    wrong = NULL;
+    *seen = 0;
+
+    for ( /* void */ ; *i < cf->args->nelts; (*i)++) {
+        wrong = ngx_http_referral_rule_param(params, rule, &value[*i], seen);
+
+        if (wrong != NULL) {
+            break;
+        }
+    }
+
+    return wrong;
+}
+
+
 ngx_int_t
 ngx_http_referral_rule_params(ngx_conf_t *cf,
     const ngx_http_referral_rule_param_t *params, void *rule,
@@ -101,18 +127,37 @@ ngx_http_referral_rule_params(ngx_conf_t *cf,
     ngx_uint_t   i;
     const char  *wrong;
 
+    i = 2;
     value = cf->args->elts;
-    *seen = 0;
+    wrong = ngx_http_referral_wrong_param(cf, params, rule, seen, &i);
 
-    for (i = 2; i < cf->args->nelts; i++) {
-        wrong = ngx_http_referral_rule_param(params, rule, &value[i], seen);
+    if (wrong != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "parameter \"%V\" of %V \"%V\" %s", &value[i],
+                           &value[0], &value[1], wrong);
+        return NGX_ERROR;
+    }
 
-        if (wrong != NULL) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "parameter \"%V\" of %V \"%V\" %s", &value[i],
-                               &value[0], &value[1], wrong);
-            return NGX_ERROR;
-        }
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_referral_params(ngx_conf_t *cf,
+    const ngx_http_referral_rule_param_t *params, void *rule)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i, seen;
+    const char  *wrong;
+
+    i = 1;
+    value = cf->args->elts;
+    wrong = ngx_http_referral_wrong_param(cf, params, rule, &seen, &i);
+
+    if (wrong != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "parameter \"%V\" of %V %s",
+                           &value[i], &value[0], wrong);
+        return NGX_ERROR;
     }
 
     return NGX_OK;

@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_referral_class_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_referral_status_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_referral_client_key_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_http_referral_set_value(ngx_http_variable_value_t *v,
     ngx_str_t *value);
 
@@ -51,6 +53,10 @@ static ngx_http_variable_t  ngx_http_referral_variables[] = {
 
     { ngx_string("referral_status"), NULL,
       ngx_http_referral_status_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("referral_client_key"), NULL,
+      ngx_http_referral_client_key_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
@@ -155,6 +161,22 @@ ngx_http_referral_value_variable(ngx_http_request_t *r,
     ngx_str_t  value;
 
     if (ngx_http_referral_value(r, data, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_referral_set_value(v, &value);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_referral_client_key_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_referral_client_key(r, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 

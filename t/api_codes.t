@@ -76,8 +76,8 @@ is_deeply($code, { program => 'friends', code => 'ANNA42', status => 'active',
     clicks => { total => 0, human => 0, unique => 0, classes => {} },
     events => {}, points => 0, amounts => {},
     tier => { name => undef, next => undef, remaining => undef },
-    rewards => { map { $_ => 0 } qw(pending held approved claimed void) } },
-    'all of it');
+    rewards => { map { $_ => 0 } qw(pending held approved claimed void) },
+    flags => [] }, 'all of it');
 
 $r = api(GET => '/v1/codes/ANNA42');
 is($r->status, 200, 'GET');

@@ -90,7 +90,8 @@ my $d = data($r);
 
 is($r->status, 200, 'a leaderboard');
 is_deeply(rows(''), $all, 'those with as many points have one rank: 1, 1, 1, 4, 4');
-is_deeply($d->{data}[0], { rank => 1, code => 'ANNA', name => 'Anna', points => 10 },
+is_deeply($d->{data}[0], { rank => 1, code => 'ANNA', name => 'Anna',
+    points => 10, flags => [] },
     'a row, without its owner');
 is($d->{data}[1]{name}, undef, 'no name');
 is_deeply({ map { $_ => $d->{$_} } qw(program period from to frozen next) },

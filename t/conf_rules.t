@@ -2,8 +2,8 @@
 
 # Copyright (C) the ngx_http_referral_module authors
 
-# The directives of a program about events: event, tier, reward, contest, self
-# and bind.  A wrong one must fail nginx -t in one sentence that names it, the
+# The directives of a program about events: event, tier, reward, contest, self,
+# bind, velocity and review.  A wrong one must fail nginx -t in one sentence that names it, the
 # file and its line; a right one must reach the store as it was written.
 
 use strict;
@@ -322,6 +322,43 @@ EOC
 }
 
 
+
+# velocity and review
+
+my $rate = 'must be a number from 1 to 1000000, "/" and a time between 1s and '
+    . '1d, as in "100/10m"';
+
+right($_) for 'velocity off;', 'review off;', 'velocity clicks=1/1s;',
+    'velocity unknown=20/1m conversions=1000000/1d code_clicks=5/24h '
+        . 'clicks=100/10m;',
+    'review min_age=10y per_click=1000000 max_amount=922337203685477;',
+    'review max_amount=1;', 'review min_age=1s;';
+
+wrong("velocity $_;", qr/parameter "\Q$_\E" of velocity \Q$rate\E/) for
+    each_of('clicks=%s', qw(5 0/1s 1000001/1s 5/ /1s 5/0 5/2d 5/86401 -1/1s x/1s
+        5/x 5/1s/1s 1.5/1s), ''),
+    qw(code_clicks=5 conversions=5 unknown=5);
+wrong("velocity $_->[0];", qr/parameter "\Q$_->[1]\E" of velocity $_->[2]/) for
+    ['clicks=5/1h clicks=6/1h', 'clicks=6/1h', 'is duplicate'],
+    ['clicks=5/1h off', 'off', 'is unknown'],
+    ['click=5/1h', 'click=5/1h', 'is unknown'];
+wrong("velocity off;\nvelocity off;", qr/"velocity" directive is duplicate/, 2);
+wrong('velocity;', qr/"velocity" directive has an invalid number of arguments/);
+
+wrong("review $_->[0];", qr/parameter "\Q$_->[0]\E" of review $_->[1]/) for
+    (map { [ "min_age=$_", 'must be a time between 1s and 10y' ] } '', 0, 'x',
+        '11y'),
+    (map { [ "per_click=$_", 'must be a number from 1 to 1000000' ] } '', 0,
+        -1, 1000001, '1/1h'),
+    (map { [ "max_amount=$_", 'must be a number of minor units, as .*' ] } '',
+        0, -1, '49.99', '922337203685478'),
+    ['max_age=1s', 'is unknown'], ['off=1', 'is unknown'];
+wrong('review min_age=1s min_age=2s;',
+    qr/parameter "min_age=2s" of review is duplicate/);
+wrong("review off;\nreview min_age=1s;", qr/"review" directive is duplicate/,
+    2);
+
+
 # What was written is in the store; the bytes are those of referral_rules.c.
 
 sub text  { return pack 'C/a', $_[0] }
@@ -363,10 +400,11 @@ event   purchase points=20;
 tier    low     0;
 tier    high    200;
 contest winter  from=2026-12-01 to=2026-12-24T18:00:00.5+01:00;
+review  max_amount=50000 min_age=1m per_click=3;
 EOB
 $t->reload($full);
 
-my $bytes = pack('CCCCLLCCCC', 1, 1, 1, 1, 7 * 86400, 0, 4, 2, 3, 1)
+my $bytes = pack('CCCCLLCCCC', 2, 1, 1, 1, 7 * 86400, 0, 4, 2, 3, 1)
     . event('signup', 0, 0, 0, 0, 0) . event('purchase', 20, 0, 0, 0, 0)
     . event('order', 10, 2 * 86400, 1000, 1, 0) . event('click', 1, 0, 0, 0, 7)
     . text('low') . pack('q', 0) . text('high') . pack('q', 200)
@@ -374,7 +412,8 @@ my $bytes = pack('CCCCLLCCCC', 1, 1, 1, 1, 7 * 86400, 0, 4, 2, 3, 1)
     . reward('month', 'order', '', '5%', 0, 0, 0, 0, 1, 3600, 3, 0)
     . reward('gift', 'signup', '', '', 0, 1, 0, 0, 1, 0, 1, 2,
         'a mug' => 5, 'bag' => 1)
-    . text('winter') . pack('qq', 1796083200000, 1798131600500);
+    . text('winter') . pack('qq', 1796083200000, 1798131600500)
+    . pack('LLq', 60, 3, 50000);
 in_store($t, $bytes, 'a program that says all');
 
 finish();

@@ -8,6 +8,9 @@
 # t/vectors/store-schema2.mdb.gz is what t/unit/store_drive_cli of that time
 # made of 2,000 random operations of t/model.t, seed 4: programs, rules, codes,
 # clicks with and without points, events by click id, rewards, refunds.
+#
+# t/vectors/store-schema3.mdb.gz likewise, 1,500 operations of a time when rules
+# had no review and what occurred before its click was not held.
 
 use strict;
 use warnings;
@@ -109,5 +112,16 @@ is(decode_json($out)->{schema}, 3, 'it is of schema 3 now');
 cmp_ok(decode_json($out)->{journal}, '>=', 2425, 'with the whole journal');
 ($code, $out) = ctl('verify', $store);
 is($code, 0, 'verify finds no difference') or diag($out);
+
+# schema 3: its journal is replayed to what was decided then
+
+bring(3);
+($code, $out) = ctl('verify', $store);
+is($code, 0, 'an earlier store of schema 3: verify finds no difference')
+    or diag($out);
+$t->start;
+$t->quit;
+($code, $out) = ctl('verify', $store);
+is($code, 0, 'nor after it was opened and left alone') or diag($out);
 
 finish();

@@ -81,11 +81,15 @@ raw_reward(raw_t *raw, const referral_reward_rule_t *reward)
 static void
 raw_rules(raw_t *raw, const referral_rules_t *rules)
 {
-    unsigned  i;
+    unsigned                      i, reviewed;
+    const referral_review_rule_t *review;
 
     raw->len = 0;
+    review = &rules->review;
+    reviewed = review->min_age != 0 || review->per_click != 0
+               || review->max_amount != 0;
 
-    raw_put(raw, 1, 1);
+    raw_put(raw, reviewed ? 2 : 1, 1);
     raw_put(raw, rules->model, 1);
     raw_put(raw, rules->self, 1);
     raw_put(raw, rules->open, 1);
@@ -118,6 +122,12 @@ raw_rules(raw_t *raw, const referral_rules_t *rules)
         raw_str(raw, rules->contests[i].name);
         raw_put(raw, (uint64_t) rules->contests[i].from, 8);
         raw_put(raw, (uint64_t) rules->contests[i].to, 8);
+    }
+
+    if (reviewed) {
+        raw_put(raw, review->min_age, 4);
+        raw_put(raw, review->per_click, 4);
+        raw_put(raw, (uint64_t) review->max_amount, 8);
     }
 }
 
@@ -203,6 +213,7 @@ fill(referral_rules_t *rules)
     rules->open = 1;
     rules->window = 30 * 86400;
     rules->bind = 365 * 86400;
+    memset(&rules->review, 0, sizeof(rules->review));
 
     rules->nevents = 3;
     fill_event(&rules->events[0], "signup", 5);
@@ -285,7 +296,9 @@ round_trip(void)
            && back->self == REFERRAL_SELF_REJECT && back->open == 1
            && back->window == 2592000 && back->bind == 31536000
            && back->nevents == 3 && back->ntiers == 2 && back->nrewards == 4
-           && back->ncontests == 1, "what is of the program");
+           && back->ncontests == 1 && back->review.min_age == 0
+           && back->review.per_click == 0 && back->review.max_amount == 0,
+           "what is of the program");
 
     tap_is_str(back->events[1].name.data, back->events[1].name.len,
                "purchase", "name of an event");
@@ -387,6 +400,29 @@ limits_of_program(void)
     WRONG(base.nrewards = REFERRAL_REWARDS_MAX + 1);
     WRONG(base.ncontests = REFERRAL_CONTESTS_MAX + 1);
     RIGHT(base.nrewards = base.ntiers = base.nevents = base.ncontests = 0);
+}
+
+
+static void
+limits_of_review(void)
+{
+    RIGHT(base.review.min_age = 1);
+    RIGHT(base.review.min_age = REFERRAL_HOLD_MAX);
+    WRONG(base.review.min_age = REFERRAL_HOLD_MAX + 1);
+    RIGHT(base.review.per_click = REFERRAL_COUNT_MAX);
+    WRONG(base.review.per_click = REFERRAL_COUNT_MAX + 1);
+    RIGHT(base.review.max_amount = REFERRAL_AMOUNT_MAX);
+    WRONG(base.review.max_amount = REFERRAL_AMOUNT_MAX + 1);
+    WRONG(base.review.max_amount = -1);
+
+    raw_rules(&image, &base);
+    raw_put(&image, 0, 16);
+    image.bytes[0] = 2;
+    tap_ok(decode(image.bytes, image.len) == REFUSED,
+           "wrong: version 2 without a review");
+
+    image.bytes[0] = 3;
+    tap_ok(decode(image.bytes, image.len) == REFUSED, "wrong: version 3");
 }
 
 
@@ -719,7 +755,7 @@ damaged(void)
             bytes[i] = (unsigned char) (next_random(&state) % 40);
         }
 
-        bytes[0] = 1;
+        bytes[0] = (unsigned char) (1 + k % 2);
         bad += (decode(bytes, n) == CHANGED);
     }
 
@@ -913,6 +949,7 @@ main(void)
     round_trip();
 
     limits_of_program();
+    limits_of_review();
     limits_of_event();
     limits_of_name();
     limits_of_tier();
@@ -921,6 +958,9 @@ main(void)
     limits_of_contest();
     crowds();
     damaged();
+    base.review.per_click = 3;
+    damaged();
+    fill(&base);
     limits_of_size();
 
     tiers();

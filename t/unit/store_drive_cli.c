@@ -164,6 +164,9 @@ run_rules(cli_t *c)
     rules.open = (uint8_t) number(c);
     rules.window = (uint32_t) number(c);
     rules.bind = (uint32_t) number(c);
+    rules.review.min_age = (uint32_t) number(c);
+    rules.review.per_click = (uint32_t) number(c);
+    rules.review.max_amount = number(c);
 
     while (c->next < c->nfields) {
         one_rule(c, &rules, c->fields[c->next++]);

@@ -294,6 +294,8 @@ run_event(cli_t *c)
         event->amount = strtoll((const char *) amount.data, NULL, 10);
     }
 
+    event->flags |= (uint8_t) number(c);
+
     event->occurred = number(c);
     event->draw = (uint64_t) number(c);
 

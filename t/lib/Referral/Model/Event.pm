@@ -191,7 +191,7 @@ sub _order {
         ? $occurred : $now;
 
     return {
-        %$op{qw(order event customer source draw currency)},
+        %$op{qw(order event customer source draw currency velocity dated)},
         has_amount => defined $op->{amount} ? 1 : 0,
         amount => $op->{amount} // 0, refunded => 0, whole => 0,
         sequence => ++$p->{sequence}, status => undef, method => 'none',
@@ -239,12 +239,37 @@ sub _judge {
         return 'rejected';
     }
 
-    if ($own) {
-        $order->{reasons} |= $REASON{self};
-        return 'held';
-    }
+    my @doubts = ($own ? 'self' : (), _doubts($p, $order));
+
+    $order->{reasons} |= $REASON{$_} for @doubts;
+    return 'held' if @doubts;
 
     return $order->{due} <= $order->{taken} ? 'approved' : 'pending';
+}
+
+
+# Why a person has to look at it.
+
+sub _doubts {
+    my ($p, $order) = @_;
+    my $rules = $p->{rules};
+    my $age = ($order->{occurred} || $order->{t}) - $order->{clicked};
+    my @doubts;
+
+    push @doubts, 'velocity' if $order->{velocity};
+    push @doubts, 'over_amount' if $rules->{max_amount}
+        && $order->{has_amount} && $order->{amount} > $rules->{max_amount};
+    push @doubts, 'per_click' if $rules->{per_click} && $order->{click_id}
+        && ($p->{brought}{ $order->{click_id} } // 0) >= $rules->{per_click};
+
+    return @doubts unless $order->{clicked};
+
+    push @doubts, 'too_soon' if $rules->{min_age}
+        && $age < $rules->{min_age} * 1000;
+    push @doubts, 'before_click' if $order->{dated} && $order->{occurred}
+        && $age < -EARLY_CLICK;
+
+    return @doubts;
 }
 
 
@@ -256,6 +281,8 @@ sub _settle {
 
     return unless $held || $good{ $order->{status} };
 
+    $p->{brought}{ $order->{click_id} }++
+        if $p->{rules}{per_click} && $order->{click_id};
     $p->{once}{ once_key($order) } = $order->{order}
         if $rule->{once} eq 'customer';
 

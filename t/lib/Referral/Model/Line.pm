@@ -77,7 +77,8 @@ sub _event_fields {
 
     return (@$op{qw(event order customer coupon click_id)},
         $source{ $op->{source} }, $token{ $op->{token} },
-        @$op{qw(currency amount occurred draw)},
+        @$op{qw(currency amount)}, $op->{velocity} << 1 | $op->{dated} << 2,
+        @$op{qw(occurred draw)},
         map { $_ ? @$_{qw(code channel click_id time)} : () }
             @$op{qw(first last)});
 }
@@ -99,7 +100,7 @@ sub _rules_fields {
     my ($rules) = @_;
 
     return ($model{ $rules->{model} }, $self_rule{ $rules->{self} },
-        @$rules{qw(open window bind)},
+        @$rules{qw(open window bind min_age per_click max_amount)},
         (map { 'event=' . join ',', @$_{qw(name points hold min)},
             $_->{once} eq 'customer' ? 1 : 0, $_->{limit}
         } @{ $rules->{events} }),

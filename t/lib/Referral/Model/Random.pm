@@ -347,6 +347,7 @@ sub _new_event {
         occurred => $source eq 'header' ? 0
             : $self->_occurred($program, $click_id),
         draw => int(rand 2 ** 32) << 32 | int(rand 2 ** 32),
+        velocity => _one_in(12) ? 1 : 0, dated => _one_in(2) ? 1 : 0,
         %touches);
 }
 

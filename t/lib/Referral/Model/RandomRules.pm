@@ -71,6 +71,7 @@ sub _first_rules {
         self => _pick(qw(hold hold hold reject allow)),
         open => $program - 1, window => _pick(86400, 30 * 86400),
         bind => _pick(0, 5 * 86400, 365 * 86400),
+        min_age => 0, per_click => 0, max_amount => 0,
         events => [
             _event_rule('signup', points => 5, once => 'customer'),
             _event_rule('purchase', points => 10, hold => 14 * 86400,
@@ -150,6 +151,8 @@ sub _change_whole {
         model => [qw(last first)], self => [qw(hold reject allow)],
         open => [0, 1], window => [3600, 86400, 30 * 86400],
         bind => [0, 86400, 5 * 86400, 365 * 86400],
+        min_age => [0, 0, 60, 3600], per_click => [0, 1, 2, 3],
+        max_amount => [0, 0, 4999, 9999],
     );
     my $name = _pick(sort keys %value);
 

@@ -21,8 +21,9 @@ our @EXPORT_OK = qw(DAY EARLY_CLICK AMOUNT_MAX %REASON code_of fold month tier
 our %REASON;
 @REASON{qw(no_evidence token_expired token_invalid token_code click_unknown
     click_expired click_class code_unknown code_ended self below_min once
-    no_customer early_refund refund_cut voided released)}
-    = map { 1 << $_ } 0 .. 16;
+    no_customer early_refund refund_cut voided released velocity too_soon
+    before_click per_click over_amount)}
+    = map { 1 << $_ } 0 .. 21;
 
 
 sub fold {
