@@ -57,9 +57,11 @@ out_reasons(referral_out_t *out, uint32_t reasons)
 }
 
 
+/* own: only those of the friend, whose event it is. */
+
 static void
 out_rewards(referral_out_t *out, referral_snapshot_t *snap, uint32_t program,
-    const referral_conversion_t *conversion)
+    const referral_conversion_t *conversion, unsigned own)
 {
     unsigned           i;
     referral_reward_t  reward;
@@ -76,6 +78,10 @@ out_rewards(referral_out_t *out, referral_snapshot_t *snap, uint32_t program,
             return;
         }
 
+        if (own && reward.to != REFERRAL_TO_FRIEND) {
+            continue;
+        }
+
         referral_out_open(out, NULL, "{");
         referral_out_reward(out, &reward);
         referral_out_close(out, "}");
@@ -85,17 +91,19 @@ out_rewards(referral_out_t *out, referral_snapshot_t *snap, uint32_t program,
 }
 
 
-void
-referral_out_conversion(referral_out_t *out, const char *key,
-    referral_snapshot_t *snap, uint32_t program,
-    const referral_conversion_t *conversion, unsigned duplicate)
+static void
+out_head(referral_out_t *out, const referral_conversion_t *conversion)
 {
-    referral_out_open(out, key, "{");
     referral_out_str(out, "order_id", conversion->order_id);
     referral_out_str(out, "event", conversion->event);
     referral_out_text(out, "status",
                       referral_event_status_name(conversion->status));
-    referral_out_bool(out, "duplicate", duplicate);
+}
+
+
+static void
+out_tail(referral_out_t *out, const referral_conversion_t *conversion)
+{
     referral_out_str_or_null(out, "code", conversion->code);
 
     out_attribution(out, conversion);
@@ -119,9 +127,73 @@ referral_out_conversion(referral_out_t *out, const char *key,
                       conversion->status <= REFERRAL_EVENT_HELD
                       ? conversion->approves : 0);
     referral_out_time(out, "changed_at", conversion->changed);
+}
 
-    out_rewards(out, snap, program, conversion);
 
+void
+referral_out_conversion(referral_out_t *out, const char *key,
+    referral_snapshot_t *snap, uint32_t program,
+    const referral_conversion_t *conversion, unsigned duplicate)
+{
+    referral_out_open(out, key, "{");
+    out_head(out, conversion);
+    referral_out_bool(out, "duplicate", duplicate);
+    out_tail(out, conversion);
+    out_rewards(out, snap, program, conversion, 0);
+    referral_out_close(out, "}");
+}
+
+
+static int
+out_refund(void *data, const referral_refund_info_t *refund)
+{
+    referral_out_t *out = data;
+
+    referral_out_open(out, NULL, "{");
+    referral_out_str(out, "refund_id", refund->refund_id);
+    referral_out_int(out, "amount", refund->amount);
+    referral_out_str_or_null(out, "reason", refund->reason);
+    referral_out_time(out, "recorded_at", refund->time);
+    referral_out_close(out, "}");
+
+    return 0;
+}
+
+
+void
+referral_out_own_conversion(referral_out_t *out, referral_snapshot_t *snap,
+    uint32_t program, const referral_conversion_t *conversion)
+{
+    referral_out_open(out, NULL, "{");
+    out_head(out, conversion);
+    out_tail(out, conversion);
+    out_rewards(out, snap, program, conversion, 1);
+
+    referral_out_open(out, "refunds", "[");
+
+    if (referral_refund_list(snap, program, conversion->order_id, out_refund,
+                             out)
+        != REFERRAL_OK)
+    {
+        out->failed = 1;
+    }
+
+    referral_out_close(out, "]");
+    referral_out_close(out, "}");
+}
+
+
+void
+referral_out_own_reward(referral_out_t *out, const referral_reward_t *reward)
+{
+    referral_reward_t  own;
+
+    own = *reward;
+    own.order_id.len = 0;
+    own.customer.len = 0;
+
+    referral_out_open(out, NULL, "{");
+    referral_out_reward(out, &own);
     referral_out_close(out, "}");
 }
 

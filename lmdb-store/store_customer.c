@@ -46,6 +46,44 @@ store_bound(store_txn_t *t, uint32_t program, referral_str_t customer,
 }
 
 
+referral_rc_t
+referral_binding_get(referral_snapshot_t *snap, uint32_t program,
+    referral_str_t customer, referral_binding_t *out)
+{
+    MDB_val          v;
+    store_txn_t     *t;
+    store_binding_t  bound;
+    referral_code_t  code;
+    unsigned char    key[STORE_CUSTOMER_KEY];
+
+    t = &snap->t;
+
+    if (customer.len == 0 || customer.len > REFERRAL_ID_MAX
+        || !store_get(t, STORE_CUS, key,
+                      store_customer_key(key, program, 0, customer), &v))
+    {
+        return t->rc ? store_rc(t->rc) : REFERRAL_NOT_FOUND;
+    }
+
+    if (v.mv_size != sizeof(bound)) {
+        (void) store_corrupt(t, "what is known of a customer");
+        return store_rc(t->rc);
+    }
+
+    memcpy(&bound, v.mv_data, sizeof(bound));
+
+    if (!store_code_by_id(t, bound.code, &code)) {
+        return t->rc ? store_rc(t->rc) : REFERRAL_NOT_FOUND;
+    }
+
+    out->code = code.code;
+    out->from = bound.from;
+    out->until = bound.until;
+
+    return REFERRAL_OK;
+}
+
+
 void
 store_case_bind(store_case_t *c)
 {

@@ -23,6 +23,8 @@
  *   ngx_http_referral_api_journal.c   the journal as a feed
  *   ngx_http_referral_api_export.c    CSV, in many turns of the event loop
  *   ngx_http_referral_api_tables.c    what is in it
+ *   ngx_http_referral_api_owners.c    all that is known of one person
+ *   ngx_http_referral_api_policy.c    what is kept in browsers and here
  *   ngx_http_referral_api_status.c    health and metrics
  *   ngx_http_referral_api_metrics.c   metrics of events and rewards
  *   ngx_http_referral_api_record.c    records taken and waited for
@@ -460,6 +462,32 @@ ngx_int_t ngx_http_referral_api_export_rewards(
 ngx_int_t ngx_http_referral_api_export_codes(ngx_http_referral_api_ctx_t *api);
 ngx_int_t ngx_http_referral_api_export_counters(
     ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_owners.c */
+
+/*
+ * GET v1/owners/{owner}: one document of all that the store has of a person
+ * in the program, as the owner of codes and as a customer, and of nobody else:
+ *
+ *   {"program":"friends","owner":"u1",
+ *    "codes":[as GET v1/codes/{code}],
+ *    "rewards":[of these codes, without the friend's order and id],
+ *    "binding":{"code":"BOB7","from":"...","until":"..."} or null,
+ *    "events":[their own, as GET v1/conversions/{order_id}, with "refunds"
+ *              and only the rewards of the friend]}
+ *
+ * 404 "owner_not_found" when there is nothing.
+ */
+
+ngx_int_t ngx_http_referral_api_owner(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_policy.c */
+
+/* GET v1/policy: cookies and retention, for consent tools. */
+
+ngx_int_t ngx_http_referral_api_policy(ngx_http_referral_api_ctx_t *api);
 
 
 /* ngx_http_referral_api_status.c */

@@ -9,6 +9,13 @@
 #include "ngx_http_referral_api_export.h"
 
 
+static ngx_http_referral_api_export_t *ngx_http_referral_api_export_create(
+    ngx_http_referral_api_ctx_t *api,
+    const ngx_http_referral_api_table_t *table);
+static ngx_int_t ngx_http_referral_api_export_start(
+    ngx_http_referral_api_export_t *e);
+static ngx_int_t ngx_http_referral_api_export_head(
+    ngx_http_referral_api_export_t *e);
 static ngx_int_t ngx_http_referral_api_export_args(
     ngx_http_referral_api_export_t *e);
 static ngx_int_t ngx_http_referral_api_export_file(
@@ -16,6 +23,8 @@ static ngx_int_t ngx_http_referral_api_export_file(
 static void ngx_http_referral_api_export_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_referral_api_export_pending(ngx_http_request_t *r);
 static ngx_int_t ngx_http_referral_api_export_go_on(
+    ngx_http_referral_api_export_t *e);
+static ngx_int_t ngx_http_referral_api_export_send(
     ngx_http_referral_api_export_t *e);
 static ngx_int_t ngx_http_referral_api_export_chunk(
     ngx_http_referral_api_export_t *e);
@@ -38,14 +47,10 @@ ngx_http_referral_api_export(ngx_http_referral_api_ctx_t *api,
         return NGX_HTTP_FORBIDDEN;
     }
 
-    e = ngx_pcalloc(r->pool, sizeof(ngx_http_referral_api_export_t));
+    e = ngx_http_referral_api_export_create(api, table);
     if (e == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    e->api = api;
-    e->table = table;
-    api->export = e;
 
     rc = ngx_http_referral_api_export_args(e);
     if (rc != NGX_OK) {
@@ -56,8 +61,6 @@ ngx_http_referral_api_export(ngx_http_referral_api_ctx_t *api,
     if (snap == NULL) {
         return NGX_DECLINED;
     }
-
-    e->program = ngx_http_referral_program_id(api->program->index);
 
     ngx_http_referral_read_end(snap);
 
@@ -73,7 +76,62 @@ ngx_http_referral_api_export(ngx_http_referral_api_ctx_t *api,
         return rc;
     }
 
-    e->block = ngx_pnalloc(r->pool, table->block);
+    e->sent = 1;
+
+    return ngx_http_referral_api_export_start(e);
+}
+
+
+ngx_int_t
+ngx_http_referral_api_export_json(ngx_http_referral_api_ctx_t *api,
+    const ngx_http_referral_api_table_t *table, void *data)
+{
+    ngx_http_referral_api_export_t  *e;
+
+    if (api->request != api->request->main) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    e = ngx_http_referral_api_export_create(api, table);
+    if (e == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    e->begun = 1;
+    e->data = data;
+
+    return ngx_http_referral_api_export_start(e);
+}
+
+
+static ngx_http_referral_api_export_t *
+ngx_http_referral_api_export_create(ngx_http_referral_api_ctx_t *api,
+    const ngx_http_referral_api_table_t *table)
+{
+    ngx_http_referral_api_export_t  *e;
+
+    e = ngx_pcalloc(api->request->pool,
+                    sizeof(ngx_http_referral_api_export_t));
+    if (e == NULL) {
+        return NULL;
+    }
+
+    e->api = api;
+    e->table = table;
+    api->export = e;
+
+    return e;
+}
+
+
+static ngx_int_t
+ngx_http_referral_api_export_start(ngx_http_referral_api_export_t *e)
+{
+    ngx_http_request_t  *r;
+
+    r = e->api->request;
+
+    e->block = ngx_pnalloc(r->pool, e->table->block);
     if (e->block == NULL) {
         return NGX_ERROR;
     }
@@ -191,10 +249,8 @@ ngx_http_referral_api_export_pending(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_referral_api_export_go_on(ngx_http_referral_api_export_t *e)
 {
-    ngx_buf_t                       *b;
-    ngx_int_t                        rc;
-    ngx_chain_t                      out;
-    ngx_http_request_t              *r;
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
 
     r = e->api->request;
 
@@ -207,17 +263,43 @@ ngx_http_referral_api_export_go_on(ngx_http_referral_api_export_t *e)
     }
 
     if (ngx_http_referral_api_export_chunk(e) != NGX_OK) {
-        return NGX_ERROR;
+
+        if (e->sent) {
+            return NGX_ERROR;
+        }
+
+        (void) ngx_http_referral_api_unreadable(e->api);
+
+        return ngx_http_referral_api_send_problem(e->api);
+    }
+
+    if (!e->sent) {
+        rc = (e->found || !e->more) ? ngx_http_referral_api_export_head(e)
+                                    : NGX_AGAIN;
+
+        if (!e->sent) {
+            return rc;
+        }
     }
 
     if (e->more && e->csv.pos == e->csv.start) {
         return NGX_AGAIN;
     }
 
-    /*
-     * The chunked filter lets go of a buffer at the next one only, so there
-     * are two, of the same memory: whatever is sent is sent at once, "flush".
-     */
+    return ngx_http_referral_api_export_send(e);
+}
+
+
+/*
+ * The chunked filter lets go of a buffer at the next one only, so there are
+ * two, of the same memory: whatever is sent is sent at once, "flush".
+ */
+
+static ngx_int_t
+ngx_http_referral_api_export_send(ngx_http_referral_api_export_t *e)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
 
     e->turn ^= 1;
     b = &e->bufs[e->turn];
@@ -236,13 +318,31 @@ ngx_http_referral_api_export_go_on(ngx_http_referral_api_export_t *e)
     out.buf = b;
     out.next = NULL;
 
-    rc = ngx_http_output_filter(r, &out);
-
-    if (rc == NGX_ERROR) {
+    if (ngx_http_output_filter(e->api->request, &out) == NGX_ERROR) {
         return NGX_ERROR;
     }
 
     return e->more ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* With e->sent not set, the request ends with what is returned. */
+
+static ngx_int_t
+ngx_http_referral_api_export_head(ngx_http_referral_api_export_t *e)
+{
+    ngx_int_t  rc;
+
+    if (!e->found) {
+        return ngx_http_referral_api_send_problem(e->api);
+    }
+
+    rc = ngx_http_referral_api_send_header(e->api, NGX_HTTP_OK,
+                                           "application/json", -1);
+
+    e->sent = (rc == NGX_OK && !e->api->request->header_only);
+
+    return rc;
 }
 
 
@@ -264,6 +364,7 @@ ngx_http_referral_api_export_chunk(ngx_http_referral_api_export_t *e)
     e->snap = ngx_http_referral_read();
 
     if (e->snap != NULL) {
+        e->program = ngx_http_referral_program_id(e->api->program->index);
         rc = e->table->read(e);
 
         ngx_http_referral_read_end(e->snap);

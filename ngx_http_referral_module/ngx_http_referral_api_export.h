@@ -1,7 +1,8 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * CSV exports: what their tables share with what sends them.
+ * Answers that take many turns of the event loop, CSV exports above all: what
+ * their tables share with what sends them.
  */
 
 #ifndef NGX_HTTP_REFERRAL_API_EXPORT_H
@@ -15,7 +16,8 @@
 
 /*
  * A table of an export.  read writes rows, from where the last reading ended,
- * into export->csv, until it is told to stop.
+ * into export->csv, until it is told to stop.  columns NULL: it is JSON, which
+ * is 404 when nothing was found by the end.
  */
 
 typedef struct ngx_http_referral_api_export_s  ngx_http_referral_api_export_t;
@@ -43,13 +45,23 @@ struct ngx_http_referral_api_export_s {
     u_char                       *block;
     ngx_buf_t                     bufs[2];
     ngx_uint_t                    turn;
+    void                         *data;     /* of read */
     unsigned                      more:1;   /* rows are left */
     unsigned                      begun:1;
+    unsigned                      sent:1;   /* the header */
+    unsigned                      found:1;
     unsigned                      failed:1;
 };
 
 ngx_int_t ngx_http_referral_api_export(ngx_http_referral_api_ctx_t *api,
     const ngx_http_referral_api_table_t *table);
+
+/*
+ * JSON: from the first turn on, all is done by read, which sets found.  What
+ * is not found by then is the problem.
+ */
+ngx_int_t ngx_http_referral_api_export_json(ngx_http_referral_api_ctx_t *api,
+    const ngx_http_referral_api_table_t *table, void *data);
 
 /* Whether there may be one more row in this chunk; asked before each. */
 ngx_uint_t ngx_http_referral_api_export_next(

@@ -10,6 +10,7 @@ static ngx_int_t ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api);
 static ngx_int_t ngx_http_referral_api_not_allowed(
     ngx_http_referral_api_ctx_t *api, ngx_str_t *path);
 static ngx_uint_t ngx_http_referral_api_cross_site(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_referral_api_foreign(ngx_http_request_t *r);
 
 
 static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
@@ -111,6 +112,14 @@ static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
     { ngx_string("export/counters.csv"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_export_counters,
       { ngx_string("from"), ngx_string("to") } },
+
+    { ngx_string("v1/owners/*"), NGX_HTTP_GET, REFERRAL_SCOPE_ADMIN,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_owner,
+      { ngx_null_string } },
+
+    { ngx_string("v1/policy"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_policy,
+      { ngx_null_string } },
 
     { ngx_string("v1/health"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_health,
@@ -288,6 +297,8 @@ ngx_http_referral_api_not_allowed(ngx_http_referral_api_ctx_t *api,
 }
 
 
+/* Browsers of before 2023 name only the origin of the page, with POST. */
+
 static ngx_uint_t
 ngx_http_referral_api_cross_site(ngx_http_request_t *r)
 {
@@ -296,11 +307,43 @@ ngx_http_referral_api_cross_site(ngx_http_request_t *r)
     site = ngx_http_referral_header(r, "sec-fetch-site",
                                     sizeof("sec-fetch-site") - 1);
 
-    return site.len != 0
-           && !(site.len == sizeof("same-origin") - 1
-                && ngx_memcmp(site.data, "same-origin", site.len) == 0)
+    if (site.len == 0) {
+        return ngx_http_referral_api_foreign(r);
+    }
+
+    return !(site.len == sizeof("same-origin") - 1
+             && ngx_memcmp(site.data, "same-origin", site.len) == 0)
            && !(site.len == sizeof("none") - 1
                 && ngx_memcmp(site.data, "none", site.len) == 0);
+}
+
+
+static ngx_uint_t
+ngx_http_referral_api_foreign(ngx_http_request_t *r)
+{
+    size_t           n;
+    ngx_str_t       *host;
+    const char      *scheme;
+    referral_str_t   origin;
+
+    origin = ngx_http_referral_header(r, "origin", sizeof("origin") - 1);
+
+    if (origin.len == 0) {
+        return 0;
+    }
+
+    if (r->headers_in.host == NULL) {
+        return 1;
+    }
+
+    host = &r->headers_in.host->value;
+    scheme = (origin.len > 4 && origin.data[4] == 's') ? "https://" : "http://";
+    n = ngx_strlen(scheme);
+
+    return origin.len != n + host->len
+           || ngx_memcmp(origin.data, scheme, n) != 0
+           || ngx_strncasecmp((u_char *) origin.data + n, host->data, host->len)
+              != 0;
 }
 
 

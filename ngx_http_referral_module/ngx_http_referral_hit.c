@@ -5,35 +5,6 @@
 #include "ngx_http_referral_hit.h"
 
 
-/* What a click is classified by, in the order of the names. */
-
-enum {
-    NGX_HTTP_REFERRAL_USER_AGENT = 0,
-    NGX_HTTP_REFERRAL_ACCEPT,
-    NGX_HTTP_REFERRAL_SEC_PURPOSE,
-    NGX_HTTP_REFERRAL_PURPOSE,
-    NGX_HTTP_REFERRAL_X_PURPOSE,
-    NGX_HTTP_REFERRAL_X_MOZ,
-    NGX_HTTP_REFERRAL_SEC_FETCH_DEST,
-    NGX_HTTP_REFERRAL_SEC_FETCH_MODE,
-    NGX_HTTP_REFERRAL_SEC_FETCH_SITE,
-    NGX_HTTP_REFERRAL_NAMES
-};
-
-
-static const ngx_str_t  ngx_http_referral_names[NGX_HTTP_REFERRAL_NAMES] = {
-    ngx_string("user-agent"),
-    ngx_string("accept"),
-    ngx_string("sec-purpose"),
-    ngx_string("purpose"),
-    ngx_string("x-purpose"),
-    ngx_string("x-moz"),
-    ngx_string("sec-fetch-dest"),
-    ngx_string("sec-fetch-mode"),
-    ngx_string("sec-fetch-site")
-};
-
-
 /*
  * Codes this worker has looked up, as they were typed: what the store said in
  * its last transaction needs no asking again.  Only the plain ones, active and
@@ -56,16 +27,13 @@ typedef struct {
 static ngx_int_t ngx_http_referral_ask_store(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *customer,
     ngx_http_referral_known_t *known);
-static void ngx_http_referral_collect(ngx_http_request_t *r,
-    referral_str_t *value);
 static ngx_int_t ngx_http_referral_find_code(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *customer);
 static ngx_int_t ngx_http_referral_copy_code(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, const referral_code_t *code);
-static void ngx_http_referral_classify(ngx_http_request_t *r,
-    ngx_http_referral_hit_t *hit);
-static void ngx_http_referral_touch(ngx_http_referral_hit_t *hit,
-    referral_touch_t *touch);
+static ngx_uint_t ngx_http_referral_person(ngx_http_referral_hit_t *hit);
+static uint8_t ngx_http_referral_flags(ngx_http_referral_hit_t *hit);
+static void ngx_http_referral_identify(ngx_http_referral_hit_t *hit);
 static ngx_uint_t ngx_http_referral_repeat(ngx_http_referral_hit_t *hit,
     referral_touch_t *touch);
 
@@ -255,74 +223,12 @@ ngx_http_referral_copy_code(ngx_http_request_t *r,
 }
 
 
-/* The first header of each name, in one pass over all of them. */
-
-static void
-ngx_http_referral_collect(ngx_http_request_t *r, referral_str_t *value)
+static ngx_uint_t
+ngx_http_referral_person(ngx_http_referral_hit_t *hit)
 {
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    ngx_memzero(value, NGX_HTTP_REFERRAL_NAMES * sizeof(referral_str_t));
-
-    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            for (n = 0; n < NGX_HTTP_REFERRAL_NAMES; n++) {
-
-                if (h[i].key.len == ngx_http_referral_names[n].len
-                    && value[n].data == NULL
-                    && ngx_memcmp(h[i].lowcase_key,
-                                  ngx_http_referral_names[n].data,
-                                  h[i].key.len)
-                       == 0)
-                {
-                    value[n] = ngx_http_referral_str(h[i].value);
-                    break;
-                }
-            }
-        }
-    }
-}
-
-
-static void
-ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
-{
-    referral_str_t      value[NGX_HTTP_REFERRAL_NAMES];
-    referral_request_t  req;
-
-    ngx_http_referral_collect(r, value);
-
-    req.method = hit->method;
-    req.user_agent = value[NGX_HTTP_REFERRAL_USER_AGENT];
-    req.accept = value[NGX_HTTP_REFERRAL_ACCEPT];
-    req.sec_purpose = value[NGX_HTTP_REFERRAL_SEC_PURPOSE];
-    req.x_purpose = value[NGX_HTTP_REFERRAL_X_PURPOSE];
-    req.x_moz = value[NGX_HTTP_REFERRAL_X_MOZ];
-    req.sec_fetch_dest = value[NGX_HTTP_REFERRAL_SEC_FETCH_DEST];
-    req.sec_fetch_mode = value[NGX_HTTP_REFERRAL_SEC_FETCH_MODE];
-
-    if (req.sec_purpose.len == 0) {
-        req.sec_purpose = value[NGX_HTTP_REFERRAL_PURPOSE];
-    }
-
-    hit->class = referral_classify(&req, hit->program->agents, &hit->why);
-
-    if (hit->owner && (hit->class == REFERRAL_CLASS_HUMAN
-                       || hit->class == REFERRAL_CLASS_SUSPECT))
-    {
-        hit->class = REFERRAL_CLASS_SELF;
-        hit->why = REFERRAL_WHY_OWNER;
-    }
-
-    hit->own_site = (value[NGX_HTTP_REFERRAL_SEC_FETCH_SITE].len == 11
-                     && ngx_memcmp(value[NGX_HTTP_REFERRAL_SEC_FETCH_SITE].data,
-                                   "same-origin", 11)
-                        == 0);
+    return hit->class == REFERRAL_CLASS_HUMAN
+           || hit->class == REFERRAL_CLASS_SUSPECT
+           || hit->class == REFERRAL_CLASS_SELF;
 }
 
 
@@ -335,12 +241,13 @@ ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     referral_touch_t     touch;
     referral_touches_t  *touches, *old;
 
-    if (!ctx->consent
-        || (hit->class != REFERRAL_CLASS_HUMAN
-            && hit->class != REFERRAL_CLASS_SUSPECT
-            && hit->class != REFERRAL_CLASS_SELF))
-    {
+    if (!ngx_http_referral_person(hit)) {
         return NGX_OK;
+    }
+
+    if (!ctx->consent) {
+        return (ctx->unasked && ctx->conf->pass)
+               ? ngx_http_referral_ticket_add(r, hit, &ctx->location) : NGX_OK;
     }
 
     old = (ctx->cookie == REFERRAL_COOKIE_VALID) ? ctx->touches : NULL;
@@ -354,6 +261,12 @@ ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     }
 
     ngx_http_referral_touch(hit, &touch);
+
+    /* a page of the history does not undo what was clicked since */
+
+    if (hit->clicked != 0 && old != NULL && old->last.time >= hit->clicked) {
+        return NGX_OK;
+    }
 
     if (!referral_touch_decide(old, &touch, hit->program->attribution,
                                ngx_time(), hit->program->window,
@@ -376,18 +289,20 @@ ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 }
 
 
-static void
+void
 ngx_http_referral_touch(ngx_http_referral_hit_t *hit, referral_touch_t *touch)
 {
     ngx_memzero(touch, sizeof(referral_touch_t));
 
-    touch->time = ngx_time();
+    touch->time = hit->clicked ? hit->clicked : ngx_time();
     touch->code_len = hit->code.len;
     ngx_memcpy(touch->code, hit->code.data, hit->code.len);
     touch->channel_len = hit->channel.len;
     ngx_memcpy(touch->channel, hit->channel.data, hit->channel.len);
 
-    if (ngx_http_referral_click_id(hit->click_id, touch->click) == NGX_OK) {
+    if (hit->clicked == 0
+        && ngx_http_referral_click_id(hit->click_id, touch->click) == NGX_OK)
+    {
         touch->click_len = REFERRAL_CLICK_ID_LEN;
     }
 }
@@ -413,6 +328,32 @@ ngx_http_referral_repeat(ngx_http_referral_hit_t *hit, referral_touch_t *touch)
 }
 
 
+static uint8_t
+ngx_http_referral_flags(ngx_http_referral_hit_t *hit)
+{
+    return (hit->open ? REFERRAL_CLICK_OPEN : 0)
+           | (hit->repeat ? REFERRAL_CLICK_REPEAT : 0)
+           | (hit->link == NULL ? REFERRAL_CLICK_PARAM : 0)
+           | (hit->paid ? REFERRAL_CLICK_PAID : 0)
+           | (hit->no_activation ? REFERRAL_CLICK_NO_ACTIVATION : 0);
+}
+
+
+/* Who gets no cookie has no id yet; the journal shows the click by one. */
+
+static void
+ngx_http_referral_identify(ngx_http_referral_hit_t *hit)
+{
+    u_char  text[REFERRAL_CLICK_ID_LEN];
+
+    static const u_char  none[REFERRAL_CLICK_ID_SIZE];
+
+    if (ngx_memcmp(hit->click_id, none, REFERRAL_CLICK_ID_SIZE) == 0) {
+        (void) ngx_http_referral_click_id(hit->click_id, text);
+    }
+}
+
+
 void
 ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     ngx_http_referral_hit_t *hit, referral_record_t *record)
@@ -431,17 +372,7 @@ ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     click->unique_window = hit->program->unique;
     click->landing = ngx_http_referral_str(hit->label);
 
-    if (hit->open) {
-        click->flags |= REFERRAL_CLICK_OPEN;
-    }
-
-    if (hit->repeat) {
-        click->flags |= REFERRAL_CLICK_REPEAT;
-    }
-
-    if (hit->link == NULL) {
-        click->flags |= REFERRAL_CLICK_PARAM;
-    }
+    click->flags = ngx_http_referral_flags(hit);
 
     /* what came with no code of ours is anybody's text */
 
@@ -450,6 +381,10 @@ ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 
         if (hit->code_id == 0) {
             click->code = hit->code;
+        }
+
+        if (ctx->consent || !ngx_http_referral_person(hit)) {
+            ngx_http_referral_identify(hit);
         }
     }
 

@@ -24,6 +24,12 @@ typedef struct {
     unsigned                     owner:1;       /* is who follows it */
     unsigned                     own_site:1;
     unsigned                     repeat:1;      /* the cookie knows it */
+    unsigned                     paid:1;        /* led here by advertising */
+    unsigned                     no_activation:1;  /* by no click or key */
+    unsigned                     guessing:1;    /* its network guesses codes:
+                                                   all are answered alike */
+    int64_t                      clicked;       /* then, as a ticket says; 0:
+                                                   now */
     referral_class_t             class;
     referral_why_t               why;
     unsigned char                click_id[REFERRAL_CLICK_ID_SIZE];
@@ -37,9 +43,16 @@ typedef struct {
 ngx_int_t ngx_http_referral_lookup(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit);
 
-/* The new touch, and the cookie that keeps it, for whom it is meant. */
+/*
+ * The new touch, and the cookie that keeps it, or the ticket that will, for
+ * whom it is meant.
+ */
 ngx_int_t ngx_http_referral_remember(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit);
+
+/* With no click id, when it comes of a ticket. */
+void ngx_http_referral_touch(ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch);
 
 /* The click as the store wants it. */
 void ngx_http_referral_record(ngx_http_request_t *r,
@@ -47,10 +60,40 @@ void ngx_http_referral_record(ngx_http_request_t *r,
     referral_record_t *record);
 
 
+/* ngx_http_referral_velocity.c */
+
+/* Counts a hit that was looked up; what is too much gets another class. */
+void ngx_http_referral_velocity(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit);
+
+
+/* ngx_http_referral_classify.c */
+
+/* Class, why, and what else the headers tell, of a hit on a known code. */
+void ngx_http_referral_classify(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit);
+
+
 /* ngx_http_referral_target.c */
+
+/* This very page, without the parameter. */
+ngx_int_t ngx_http_referral_strip_param(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *location);
 
 /* Where the hit leads, and its label for the counters. */
 ngx_int_t ngx_http_referral_target(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit, ngx_str_t *location);
+
+
+/* ngx_http_referral_ticket.c */
+
+/* Whether the value is a ticket of the program, and its touch. */
+ngx_uint_t ngx_http_referral_ticket(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, referral_str_t value,
+    referral_touch_t *touch);
+
+/* Adds a ticket of the hit to where it leads. */
+ngx_int_t ngx_http_referral_ticket_add(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *location);
 
 

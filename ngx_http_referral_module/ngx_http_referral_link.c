@@ -15,6 +15,9 @@ static referral_method_t ngx_http_referral_method(ngx_http_request_t *r);
 static ngx_int_t ngx_http_referral_hit(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit);
 static ngx_uint_t ngx_http_referral_status(ngx_http_referral_hit_t *hit);
+static ngx_int_t ngx_http_referral_ticket_page(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch);
 static ngx_int_t ngx_http_referral_count(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit);
 static void ngx_http_referral_flushed(ngx_http_request_t *r,
@@ -33,6 +36,7 @@ static ngx_int_t ngx_http_referral_answer(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_referral_link_handler(ngx_http_request_t *r)
 {
+    referral_touch_t               touch;
     ngx_http_referral_hit_t        hit;
     ngx_http_referral_ctx_t       *ctx;
     ngx_http_referral_loc_conf_t  *rlcf;
@@ -79,6 +83,12 @@ ngx_http_referral_link_handler(ngx_http_request_t *r)
         && !ngx_http_referral_find_param(r, &hit))
     {
         return NGX_DECLINED;
+    }
+
+    if (hit.link == NULL && !hit.wellformed
+        && ngx_http_referral_ticket(r, hit.program, hit.code, &touch))
+    {
+        return ngx_http_referral_ticket_page(r, ctx, &hit, &touch);
     }
 
     return ngx_http_referral_hit(r, ctx, &hit);
@@ -287,6 +297,8 @@ ngx_http_referral_hit(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    ngx_http_referral_velocity(r, hit);
+
     ctx->class = hit->class;
     ctx->status = ngx_http_referral_status(hit);
 
@@ -294,7 +306,8 @@ ngx_http_referral_hit(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
         && ctx->status < NGX_HTTP_BAD_REQUEST)
     {
         if (ngx_http_referral_target(r, hit, &ctx->location) != NGX_OK
-            || ngx_http_referral_remember(r, ctx, hit) != NGX_OK)
+            || (!hit->guessing
+                && ngx_http_referral_remember(r, ctx, hit) != NGX_OK))
         {
             return NGX_ERROR;
         }
@@ -322,6 +335,10 @@ ngx_http_referral_status(ngx_http_referral_hit_t *hit)
         return NGX_HTTP_NO_CONTENT;
     }
 
+    if (hit->guessing) {
+        return hit->link ? hit->link->status : NGX_HTTP_OK;
+    }
+
     if (hit->class == REFERRAL_CLASS_UNKNOWN
         || hit->class == REFERRAL_CLASS_INACTIVE)
     {
@@ -337,6 +354,54 @@ ngx_http_referral_status(ngx_http_referral_hit_t *hit)
     }
 
     return hit->link ? hit->link->status : NGX_HTTP_MOVED_TEMPORARILY;
+}
+
+
+/*
+ * A page with a ticket, for a click that was counted when it was made.  Who
+ * has still not answered gets the page as it is.
+ */
+
+static ngx_int_t
+ngx_http_referral_ticket_page(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch)
+{
+    if (ngx_http_referral_visitor(r, hit->program) == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->unasked) {
+        return NGX_DECLINED;
+    }
+
+    ngx_str_set(&ctx->cache, "no-store");
+    ctx->status = NGX_HTTP_MOVED_TEMPORARILY;
+
+    if (ngx_http_referral_strip_param(r, hit, &ctx->location) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->consent) {
+        hit->wellformed = 1;
+        hit->clicked = touch->time;
+        hit->code.len = touch->code_len;
+        hit->code.data = touch->code;
+        hit->channel.len = touch->channel_len;
+        hit->channel.data = touch->channel;
+
+        if (ngx_http_referral_lookup(r, hit) != NGX_OK
+            || ngx_http_referral_remember(r, ctx, hit) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (hit->class == REFERRAL_CLASS_PREFETCH) {
+            ctx->status = ngx_http_referral_status(hit);
+        }
+    }
+
+    return ngx_http_referral_answer(r, ctx);
 }
 
 

@@ -67,8 +67,8 @@ static ngx_command_t  ngx_http_referral_commands[] = {
       NULL },
 
     { ngx_string("referral_consent"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_referral_consent_string,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_referral_loc_conf_t, consent),
       NULL },
@@ -207,6 +207,7 @@ ngx_http_referral_create_main_conf(ngx_conf_t *cf)
      *     rmcf->keys = NULL;
      *     rmcf->agents = NULL;
      *     rmcf->zone = NULL;
+     *     rmcf->rates = NULL;
      *     rmcf->used = 0;
      */
 
@@ -353,7 +354,7 @@ ngx_http_referral_add_zone(ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf)
     rmcf->zone->init = ngx_http_referral_init_zone;
     rmcf->zone->data = rmcf;
 
-    return NGX_OK;
+    return ngx_http_referral_rates_zone(cf, rmcf);
 }
 
 
@@ -398,11 +399,14 @@ ngx_http_referral_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->program, prev->program, NULL);
     ngx_conf_merge_value(conf->headers, prev->headers, 1);
-    ngx_conf_merge_ptr_value(conf->consent, prev->consent, NULL);
     ngx_conf_merge_ptr_value(conf->customer, prev->customer, NULL);
 
     if (conf->program != NULL) {
         conf->strip = 1;
+    }
+
+    if (ngx_http_referral_consent_merge(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -421,6 +425,7 @@ ngx_http_referral_init(ngx_conf_t *cf)
         ngx_uint_t                  phase;
         ngx_http_handler_pt         handler;
     } handlers[] = {
+        { NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_referral_strip_handler },
         { NGX_HTTP_REWRITE_PHASE, ngx_http_referral_strip_handler },
         { NGX_HTTP_PREACCESS_PHASE, ngx_http_referral_add_handler },
         { NGX_HTTP_PRECONTENT_PHASE, ngx_http_referral_link_handler }

@@ -9,13 +9,16 @@
  *   ngx_http_referral_directory.c where the store may be, and whose it is
  *   ngx_http_referral_program.c   the referral_program block
  *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c, _events.c,
- *                                 _rewards.c, _retention.c, _params.c   its
- *                                 directives
+ *                                 _rewards.c, _retention.c, _velocity.c,
+ *                                 _params.c   its directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
  *   ngx_http_referral_hit.c       its code, class, touch and record
  *   ngx_http_referral_target.c    where it leads
- *   ngx_http_referral_visitor.c   cookie of this request, consent, touches,
- *                                 the salted visitor hash
+ *   ngx_http_referral_ticket.c    a touch that waits for consent
+ *   ngx_http_referral_visitor.c   cookie of this request, consent, touches
+ *   ngx_http_referral_network.c   the salted hashes of visitor and network
+ *   ngx_http_referral_rates.c     how often something happened lately
+ *   ngx_http_referral_velocity.c  what is too much of it
  *   ngx_http_referral_headers.c   X-Referral-* to the storefront, and the
  *                                 filter on the way back
  *   ngx_http_referral_event.c     X-Referral-Event of a storefront's answer
@@ -79,6 +82,23 @@ typedef struct {
 } ngx_http_referral_place_t;
 
 
+/* So many in that time. */
+
+typedef struct {
+    ngx_uint_t                   n;             /* 0: any number */
+    ngx_msec_t                   window;
+} ngx_http_referral_limit_t;
+
+
+typedef struct {
+    ngx_http_referral_limit_t    clicks;        /* of a network */
+    ngx_http_referral_limit_t    code_clicks;   /* of a code */
+    ngx_http_referral_limit_t    conversions;   /* of either */
+    ngx_http_referral_limit_t    unknown;       /* of a network */
+    unsigned                     set:1;
+} ngx_http_referral_velocity_t;
+
+
 typedef struct {
     ngx_str_t                    name;
     ngx_uint_t                   index;         /* among the programs */
@@ -102,7 +122,12 @@ typedef struct {
     ngx_http_referral_cookie_conf_t  cookie;
     ngx_uint_t                   prefetch;
     ngx_flag_t                   gpc_ignore;
+    unsigned                     asks:1;        /* for consent, somewhere */
+    unsigned                     assumes:1;     /* it, somewhere */
     referral_agents_t           *agents;        /* NULL: bots off */
+    ngx_array_t                  ban_referers;  /* char *, of hosts */
+    ngx_http_referral_velocity_t  velocity;
+    unsigned                     reviewed:1;    /* by "review" */
     referral_rules_t            *rules;         /* about events */
     ngx_array_t                  rewards;       /* ngx_http_referral_place_t,
                                                    of the rules' rewards */
@@ -138,6 +163,7 @@ typedef struct {
     ngx_array_t                  references;    /* by `referral`, resolved when
                                                    all programs are known */
     ngx_shm_zone_t              *zone;          /* salts and statistics */
+    ngx_shm_zone_t              *rates;         /* how often lately */
     ngx_core_conf_t             *core;          /* user of the workers */
     ngx_uint_t                   used;          /* a location has a program */
 } ngx_http_referral_main_conf_t;
@@ -147,6 +173,8 @@ typedef struct {
     ngx_http_referral_program_t *program;       /* NULL: off */
     ngx_flag_t                   headers;
     ngx_http_complex_value_t    *consent;       /* NULL: given */
+    ngx_http_referral_place_t    asked;         /* for consent; by */
+    ngx_flag_t                   pass;          /* missing=pass */
     ngx_http_complex_value_t    *customer;
     unsigned                     strip:1;       /* here or above, referral is
                                                    on: take X-Referral-* away */
@@ -184,6 +212,7 @@ typedef struct {
     referral_cookie_status_t     cookie;
     ngx_http_referral_loc_conf_t  *conf;        /* consent was asked for by */
     unsigned                     consent:1;
+    unsigned                     unasked:1;     /* neither given nor refused */
     unsigned                     cookie_read:1;
     unsigned                     entered:1;     /* PREACCESS has run once */
     ngx_str_t                    cache;         /* Cache-Control of the answer;
@@ -220,11 +249,17 @@ char *ngx_http_referral_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_referral_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_referral(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Consent of a location, merged; logs what is wrong. */
+ngx_int_t ngx_http_referral_consent_merge(ngx_conf_t *cf,
+    ngx_http_referral_loc_conf_t *prev, ngx_http_referral_loc_conf_t *conf);
 
 /*
  * Reads a regular file named in the configuration, relative to its directory.
  * secret: group and others must have no access; otherwise they may read it.
- * Logs what is wrong.
+ * Logs what is wrong.  The text is wiped when the configuration has been read.
  */
 ngx_int_t ngx_http_referral_read_file(ngx_conf_t *cf, ngx_str_t *name,
     ngx_uint_t secret, ngx_str_t *text);
@@ -273,9 +308,14 @@ char *ngx_http_referral_pass_args(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_referral_window(ngx_conf_t *cf, void *post, void *data);
 char *ngx_http_referral_unique(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_referral_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_referral_pass_end(ngx_conf_t *cf,
     ngx_http_referral_program_t *program);
+
+/* ngx_http_referral_program_bots.c */
+
+char *ngx_http_referral_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_referral_ban_referer(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 ngx_int_t ngx_http_referral_agents_end(ngx_conf_t *cf,
     ngx_http_referral_main_conf_t *rmcf,
     ngx_http_referral_program_t *program);
@@ -324,6 +364,13 @@ char *ngx_http_referral_retention(ngx_conf_t *cf, ngx_command_t *cmd,
 void ngx_http_referral_retention_end(ngx_conf_t *cf,
     ngx_http_referral_program_t *program);
 
+/* ngx_http_referral_program_velocity.c */
+
+char *ngx_http_referral_velocity_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral_review(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* ngx_http_referral_program_params.c: for directives that name a rule */
 
 /*
@@ -341,6 +388,10 @@ ngx_int_t ngx_http_referral_rule_name(ngx_conf_t *cf, const void *list,
 ngx_int_t ngx_http_referral_rule_params(ngx_conf_t *cf,
     const ngx_http_referral_rule_param_t *params, void *rule,
     ngx_uint_t *seen);
+
+/* The same of a directive that has no name. */
+ngx_int_t ngx_http_referral_params(ngx_conf_t *cf,
+    const ngx_http_referral_rule_param_t *params, void *rule);
 
 /* Values; 0: it is no such thing.  A time is at most REFERRAL_HOLD_MAX. */
 ngx_uint_t ngx_http_referral_rule_number(ngx_str_t *s, ngx_int_t min,
@@ -402,6 +453,11 @@ ngx_http_referral_ctx_t *ngx_http_referral_visitor(ngx_http_request_t *r,
 ngx_uint_t ngx_http_referral_withdrawn(ngx_http_request_t *r,
     ngx_http_referral_program_t *program);
 
+/* Takes the ticket of the page the visitor came from for a cookie that it
+   lacks.  NGX_ERROR: out of memory. */
+ngx_int_t ngx_http_referral_ticket_referer(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
+
 /* Valid touches that consent lets us use; NULL otherwise. */
 referral_touches_t *ngx_http_referral_credited(ngx_http_request_t *r);
 
@@ -419,19 +475,85 @@ ngx_int_t ngx_http_referral_set_cookie(ngx_http_request_t *r,
 ngx_int_t ngx_http_referral_remove_cookie(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, ngx_str_t *out);
 
-/* Salted hashes of address and user agent, today's and yesterday's salt. */
-void ngx_http_referral_visitor_hash(ngx_http_request_t *r,
-    uint64_t *today, uint64_t *before);
-
 /* The first header of that lower-case name the client sent; or empty. */
 referral_str_t ngx_http_referral_header(ngx_http_request_t *r,
     const char *name, size_t len);
 
 
+/* ngx_http_referral_network.c */
+
+/* Salted hashes of address and user agent, today's and yesterday's salt. */
+void ngx_http_referral_visitor_hash(ngx_http_request_t *r,
+    uint64_t *today, uint64_t *before);
+
+/*
+ * What something of the network of a request is counted by: a hash of today's
+ * salt.  block 0: the IPv4 address or the /64 of an IPv6 one; 1: its /24 or
+ * /48.  what: what for, less than 16 characters; extra: what else tells one
+ * counter from another.  r NULL: of no network.
+ */
+uint64_t ngx_http_referral_network_key(ngx_http_request_t *r, ngx_uint_t block,
+    const char *what, const void *extra, size_t len);
+
+/* The network as text, for limit_req_zone: an IPv4 address, a /64 of IPv6. */
+ngx_int_t ngx_http_referral_client_key(ngx_http_request_t *r,
+    ngx_str_t *key);
+
+
+/* ngx_http_referral_rates.c */
+
+ngx_int_t ngx_http_referral_rates_zone(ngx_conf_t *cf,
+    ngx_http_referral_main_conf_t *rmcf);
+void ngx_http_referral_rates_use(ngx_shm_zone_t *zone);
+
+/*
+ * Adds to the counter of the key, gives back or only asks; returns how many it
+ * has in the window of so many milliseconds that ends now.
+ */
+ngx_uint_t ngx_http_referral_rate(uint64_t key, ngx_msec_t window,
+    ngx_int_t add);
+
+
+/* ngx_http_referral_velocity.c */
+
+/* What an event took of what its network and code may have. */
+
+typedef struct {
+    uint64_t                     order;
+    uint64_t                     keys[2];
+    ngx_uint_t                   n;
+    ngx_msec_t                   window;
+} ngx_http_referral_events_taken_t;
+
+/*
+ * Counts an event, of the visitor's request r (NULL: it is not theirs), and
+ * marks it when there were too many lately; one that is known takes nothing.
+ * Gives back what it took, when nothing came of it.
+ */
+void ngx_http_referral_velocity_event(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, referral_event_t *event,
+    ngx_http_referral_events_taken_t *taken);
+void ngx_http_referral_velocity_return(
+    ngx_http_referral_events_taken_t *taken);
+
+
 /* ngx_http_referral_headers.c */
 
-ngx_int_t ngx_http_referral_strip_handler(ngx_http_request_t *r); /* REWRITE */
-ngx_int_t ngx_http_referral_add_handler(ngx_http_request_t *r); /* PREACCESS */
+/* SERVER_REWRITE and REWRITE; PREACCESS */
+ngx_int_t ngx_http_referral_strip_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_referral_add_handler(ngx_http_request_t *r);
+
+/*
+ * Compares a name as CGI, FastCGI and WSGI would see it: upper and lower case
+ * are one there, and everything but letters and digits is one character, "-"
+ * in name.  prefix: more may follow, behind such a character.
+ */
+ngx_uint_t ngx_http_referral_named(ngx_str_t *key, const char *name,
+    ngx_uint_t prefix);
+
+
+/* ngx_http_referral_filter.c */
+
 ngx_int_t ngx_http_referral_filter_init(ngx_conf_t *cf);
 ngx_table_elt_t *ngx_http_referral_push_out(ngx_http_request_t *r,
     const char *name, const ngx_str_t *value);

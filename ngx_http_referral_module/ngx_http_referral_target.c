@@ -5,8 +5,6 @@
 #include "ngx_http_referral_hit.h"
 
 
-static ngx_int_t ngx_http_referral_strip_param(ngx_http_request_t *r,
-    ngx_http_referral_hit_t *hit, ngx_str_t *location);
 static ngx_int_t ngx_http_referral_deep_link(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *out);
 static ngx_int_t ngx_http_referral_to_allowed(ngx_http_request_t *r,
@@ -29,9 +27,10 @@ ngx_http_referral_target(ngx_http_request_t *r, ngx_http_referral_hit_t *hit,
         return ngx_http_referral_strip_param(r, hit, location);
     }
 
-    rc = ngx_http_referral_deep_link(r, hit, &destination);
+    rc = hit->guessing ? NGX_DECLINED
+                       : ngx_http_referral_deep_link(r, hit, &destination);
 
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && !hit->guessing) {
         rc = ngx_http_referral_own_landing(r, hit, &destination);
     }
 
@@ -59,7 +58,7 @@ ngx_http_referral_target(ngx_http_request_t *r, ngx_http_referral_hit_t *hit,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_referral_strip_param(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *location)
 {

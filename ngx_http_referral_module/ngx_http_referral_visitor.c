@@ -3,9 +3,6 @@
  */
 
 #include "ngx_http_referral_module.h"
-#include "referral_siphash.h"
-
-#define NGX_HTTP_REFERRAL_HASH_VERSION  1
 
 
 static void ngx_http_referral_consent(ngx_http_request_t *r,
@@ -16,10 +13,6 @@ static void ngx_http_referral_read_cookie(ngx_http_request_t *r,
 static ngx_int_t ngx_http_referral_cookie_text(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, referral_str_t value, time_t age,
     ngx_str_t *out);
-static size_t ngx_http_referral_network(struct sockaddr *sa, u_char *buf);
-static uint64_t ngx_http_referral_fold(const u_char *p, size_t len);
-static uint64_t ngx_http_referral_hash(const u_char *salt,
-    const u_char *visitor, size_t len);
 
 
 /* Goes over the headers the client sent; NULL at the end. */
@@ -85,6 +78,10 @@ ngx_http_referral_visitor(ngx_http_request_t *r,
 
     if (ctx->consent && !ctx->cookie_read) {
         ngx_http_referral_read_cookie(r, ctx, program);
+
+        if (ngx_http_referral_ticket_referer(r, ctx, program) != NGX_OK) {
+            return NULL;
+        }
     }
 
     return ctx;
@@ -162,18 +159,25 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 
     ctx->conf = conf;
     ctx->consent = 0;
+    ctx->unasked = 0;
 
     if (!program->gpc_ignore && ngx_http_referral_gpc(r)) {
         return;
     }
 
+    if (conf->consent == NULL) {
+        ctx->consent = 1;
+        return;
+    }
+
     /* while the string is made, a variable of ours in it finds no consent */
 
-    ctx->consent = conf->consent == NULL
-                   || (ngx_http_complex_value(r, conf->consent, &value)
-                       == NGX_OK
-                       && value.len != 0
-                       && !(value.len == 1 && value.data[0] == '0'));
+    if (ngx_http_complex_value(r, conf->consent, &value) != NGX_OK) {
+        return;
+    }
+
+    ctx->unasked = (value.len == 0);
+    ctx->consent = value.len > 1 || (value.len == 1 && value.data[0] != '0');
 }
 
 
@@ -411,110 +415,4 @@ ngx_http_referral_cookie_text(ngx_http_request_t *r,
     out->len = p - out->data;
 
     return NGX_OK;
-}
-
-
-void
-ngx_http_referral_visitor_hash(ngx_http_request_t *r, uint64_t *today,
-    uint64_t *before)
-{
-    size_t                      len;
-    uint64_t                    agent;
-    u_char                      visitor[1 + 8 + sizeof(uint64_t)];
-    ngx_str_t                  *value;
-    ngx_http_referral_salts_t   salts;
-
-    len = ngx_http_referral_network(r->connection->sockaddr, visitor);
-    agent = 0;
-
-    /*
-     * The agent goes through a hash without a key first: it is long, and is
-     * needed twice.  Who makes two agents collide is counted as one visitor.
-     */
-
-    if (r->headers_in.user_agent != NULL) {
-        value = &r->headers_in.user_agent->value;
-        agent = ngx_http_referral_fold(value->data, value->len);
-    }
-
-    ngx_memcpy(visitor + len, &agent, sizeof(agent));
-    len += sizeof(agent);
-
-    ngx_http_referral_salts(&salts);
-
-    *today = ngx_http_referral_hash(salts.today, visitor, len);
-    *before = ngx_http_referral_hash(salts.before, visitor, len);
-
-    ngx_explicit_memzero(&salts, sizeof(salts));
-}
-
-
-/* An IPv4 address, or the /64 of an IPv6 one, as one visitor has all of it. */
-
-static size_t
-ngx_http_referral_network(struct sockaddr *sa, u_char *buf)
-{
-#if (NGX_HAVE_INET6)
-    struct in6_addr  *addr;
-#endif
-
-    buf[0] = NGX_HTTP_REFERRAL_HASH_VERSION;
-
-    switch (sa->sa_family) {
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        addr = &((struct sockaddr_in6 *) sa)->sin6_addr;
-
-        if (IN6_IS_ADDR_V4MAPPED(addr)) {
-            ngx_memcpy(buf + 1, &addr->s6_addr[12], 4);
-            return 5;
-        }
-
-        ngx_memcpy(buf + 1, addr->s6_addr, 8);
-        return 9;
-#endif
-
-    case AF_INET:
-        ngx_memcpy(buf + 1, &((struct sockaddr_in *) sa)->sin_addr, 4);
-        return 5;
-
-    default: /* AF_UNIX */
-        return 1;
-    }
-}
-
-
-static uint64_t
-ngx_http_referral_fold(const u_char *p, size_t len)
-{
-    uint64_t  h, word;
-
-    h = len;
-
-    for ( /* void */ ; len >= sizeof(word); len -= sizeof(word)) {
-        ngx_memcpy(&word, p, sizeof(word));
-        p += sizeof(word);
-        h = (h ^ word) * 0xff51afd7ed558ccdULL;
-        h ^= h >> 32;
-    }
-
-    word = 0;
-    ngx_memcpy(&word, p, len);
-    h = (h ^ word) * 0xff51afd7ed558ccdULL;
-
-    return h ^ (h >> 32);
-}
-
-
-/* Address, then agent, by the salt; 0 stands for no visitor. */
-
-static uint64_t
-ngx_http_referral_hash(const u_char *salt, const u_char *visitor, size_t len)
-{
-    uint64_t  hash;
-
-    hash = referral_siphash(salt, visitor, len);
-
-    return hash ? hash : 1;
 }

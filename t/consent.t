@@ -47,6 +47,9 @@ my $t = Referral::Nginx->new(upstream => sub {
 
     server {
         listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT2%% ssl;
+        ssl_certificate %%CERT%%;
+        ssl_certificate_key %%CERTKEY%%;
         referral friends;
         referral_consent $consent;
         add_header X-Status "$referral_status/$referral_code/$referral_click";
@@ -130,6 +133,29 @@ like($r->body, qr/X-Referral-Code/, 'and the storefront is told');
 $r = $t->get('/always/', Cookie => $cookie);
 like($r->body, qr/X-Referral-Code/, 'referral_consent 1');
 is(cookie($t->get('/')), '', 'no cookie, nothing to take back');
+
+# Over TLS: what is removed is what was set, attribute by attribute.
+
+sub tls { Referral::Client->new($t->port(2), tls => 1)->get(@_) }
+
+$r = tls('/r/ANNA42', Cookie => $yes);
+my ($set) = $r->all('Set-Cookie');
+my $value = cookie($r);
+is($set, "$value; Path=/; Max-Age=2592000; Secure; HttpOnly; SameSite=Lax",
+    'TLS: no attribute more');
+like($value, qr/^__Host-ref_friends=/, 'and the name that asks for these');
+
+for my $h ([], ['Sec-GPC' => 1]) {
+    for my $uri (qw(/ /r/ANNA42 /?ref=ANNA42 /cached/a)) {
+        my ($cmp) = @$h ? $yes : 'cmp=no';
+        $r = tls($uri, Cookie => "$cmp; $value", @$h);
+        is_deeply([$r->all('Set-Cookie')], [$set =~ s/=[\w.-]+/=/r
+            =~ s/2592000/0/r], "@$h $uri: the same, without value and age");
+    }
+}
+
+is(cookie(tls('/', Cookie => "cmp=no; $cookie")), '',
+    'the cookie of plain HTTP is not its own');
 
 # After the banner.
 
