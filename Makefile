@@ -96,9 +96,9 @@ $(out)/c/%.o: %.c | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(flags) -c -o $@ $<
 
-$(out)/libreferral.a: $(lib_objs)
+$(out)/libreferral.a: $(lib_objs) $(objs)/sources
 	@rm -f $@
-	ar rcs $@ $^
+	ar rcs $@ $(lib_objs)
 
 $(out)/referralctl: $(ctl_objs) $(out)/libreferral.a
 	$(CC) $(flags) $(LDFLAGS) -o $@ $^ $(libs)
@@ -122,11 +122,23 @@ $(preloads): $(wildcard t/preload/*.h)
 
 fuzzer = $(out)/c/t/fuzz/replay.o
 fuzz = $(patsubst t/%.c,$(out)/%,$(wildcard t/fuzz/fuzz_*.c))
-ctl_rest = $(filter-out %/referralctl.o,$(ctl_objs))
+wrap = $(patsubst %,-Wl$(comma)--wrap=%,$(1))
+comma = ,
+
+$(patsubst %,$(out)/fuzz/fuzz_%,record store ndjson): \
+    $(out)/c/t/fuzz/base.o $(out)/c/t/fuzz/base_read.o
+$(patsubst %,$(out)/fuzz/fuzz_%,record store ndjson): \
+    FUZZ_WRAP = $(call wrap,mdb_txn_begin mdb_get mdb_cursor_get \
+    store_replaced)
+$(out)/fuzz/fuzz_ndjson: $(patsubst %,$(out)/c/lmdb-store/referralctl_%.o, \
+    import lines orders codes open progress)
+$(out)/fuzz/fuzz_ndjson: FUZZ_WRAP += $(call wrap,referral_intake_put \
+    referral_intake_apply)
 
 $(out)/fuzz/%: $(out)/c/t/fuzz/%.o $(fuzzer) $(out)/libreferral.a
 	@mkdir -p $(@D)
-	$(CC) $(flags) $(LDFLAGS) $(FUZZ_LINK) -o $@ $^ $(libs)
+	$(CC) $(flags) $(LDFLAGS) $(FUZZ_LINK) $(FUZZ_WRAP) -o $@ \
+	    $(filter %.o,$^) $(filter %.a,$^) $(libs)
 
 fuzz-targets: $(fuzz)
 

@@ -77,7 +77,7 @@ ctl_code_told(json_t *object)
         "program", "changed_at", "clicks", "human", "unique", "events",
         "points", "tier", "rewards", "amounts", "rewards_pending",
         "rewards_held", "rewards_approved", "rewards_claimed",
-        "rewards_void", "created_at", NULL
+        "rewards_void", "created_at", "flags", NULL
     };
 
     if (!ctl_exported(object, "created_at", names)) {
@@ -231,13 +231,19 @@ static void
 ctl_code_result(ctl_import_t *m, const ctl_line_t *line,
     const referral_result_t *result)
 {
-    if (result->rc != REFERRAL_OK) {
+    if (!line->counted) {
+
+        if (result->rc != REFERRAL_OK) {
+            ctl_say(line->number, "\"status\": the store refused it");
+        }
+
+    } else if (result->rc != REFERRAL_OK) {
         ctl_refuse(m, line->number,
                    result->rc == REFERRAL_GONE
                    ? "\"code\": it has ended and is not given out again"
                    : "the store refused it");
 
-    } else if (line->counted) {
+    } else {
         m->new += result->created;
         m->changed += !result->created;
     }

@@ -82,6 +82,11 @@ ctl_order_line(ctl_import_t *m, json_t *object)
                              "decision, which an import cannot do");
     }
 
+    if (!told.refunded && told.amount > in.event.amount) {
+        referral_field_error(&in.wrong, "refunded", "it is more than the "
+                             "amount");
+    }
+
     if (in.wrong.nerrors != 0) {
         ctl_order_wrong(m, &in.wrong);
         return CTL_OK;

@@ -8,6 +8,7 @@
 #ifndef REFERRAL_STORE_BYTES_H
 #define REFERRAL_STORE_BYTES_H
 
+#include "referral_time.h"
 #include "store_internal.h"
 
 
@@ -87,6 +88,15 @@ store_read_str(store_reader_t *r, referral_str_t *s, size_t max)
     s->len = len;
     s->data = r->p;
     r->p += len;
+}
+
+
+/* With what is beyond it nothing can be reckoned. */
+
+static inline unsigned
+store_bad_time(int64_t ms)
+{
+    return ms < 0 || ms > REFERRAL_TIME_MAX;
 }
 
 

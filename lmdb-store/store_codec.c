@@ -159,7 +159,8 @@ store_encode(const referral_record_t *record, unsigned char *buf)
         store_encode_event(&w, record);
     }
 
-    return w.bad ? 0 : (size_t) (w.p - buf);
+    return (w.bad || store_bad_time(record->time)) ? 0
+                                                   : (size_t) (w.p - buf);
 }
 
 
@@ -194,7 +195,7 @@ store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
         store_decode_event(&r, record);
     }
 
-    return (r.bad || r.p != r.end) ? -1 : 0;
+    return (r.bad || r.p != r.end || store_bad_time(record->time)) ? -1 : 0;
 }
 
 

@@ -33,6 +33,7 @@ store_bad_event(const referral_event_t *event)
            || event->source > REFERRAL_SOURCE_IMPORT
            || event->token > REFERRAL_TOKEN_INVALID
            || event->amount < 0 || event->amount > REFERRAL_AMOUNT_MAX
+           || store_bad_time(event->occurred)
            || ((event->flags & REFERRAL_EVENT_AMOUNT)
                ? event->currency == 0
                : (event->currency != 0 || event->amount != 0))
@@ -66,6 +67,14 @@ store_bad_decision(const referral_decision_t *decision)
 }
 
 
+static unsigned
+store_bad_touch(const referral_credit_t *touch)
+{
+    return touch->code.len == 0 || touch->time < 0
+           || touch->time > REFERRAL_TIME_MAX / 1000;
+}
+
+
 static void
 store_write_touch(store_writer_t *w, const referral_credit_t *touch)
 {
@@ -74,7 +83,7 @@ store_write_touch(store_writer_t *w, const referral_credit_t *touch)
     store_write(w, touch->click_id, REFERRAL_CLICK_ID_SIZE);
     store_write(w, &touch->time, 8);
 
-    w->bad = w->bad || touch->code.len == 0;
+    w->bad = w->bad || store_bad_touch(touch);
 }
 
 
@@ -86,7 +95,7 @@ store_read_touch(store_reader_t *r, referral_credit_t *touch)
     store_read(r, touch->click_id, REFERRAL_CLICK_ID_SIZE);
     store_read(r, &touch->time, 8);
 
-    r->bad = r->bad || touch->code.len == 0;
+    r->bad = r->bad || store_bad_touch(touch);
 }
 
 

@@ -266,6 +266,11 @@ store_erase_reads(void *data, const MDB_val *k, const MDB_val *v)
     store_order_row_t   order;
 
     e = data;
+
+    if (k->mv_size != sizeof(seq)) {
+        return store_corrupt(e->t, "a place in the journal");
+    }
+
     seq = store_get_be64(k->mv_data);
     e->last = seq;
 

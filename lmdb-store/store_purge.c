@@ -78,6 +78,11 @@ store_purge_look(void *data, const MDB_val *key, const MDB_val *value)
     store_click_row_t   row;
 
     p = data;
+
+    if (key->mv_size != sizeof(seq)) {
+        return 0;
+    }
+
     seq = store_get_be64(key->mv_data);
 
     if (store_purge_click(value, p->program, &row)) {

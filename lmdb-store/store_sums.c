@@ -358,7 +358,7 @@ store_first_day(store_txn_t *t, uint32_t program)
     k.mv_data = key;
 
     if (mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE) == 0
-        && memcmp(k.mv_data, key, 4) == 0)
+        && k.mv_size == sizeof(key) && memcmp(k.mv_data, key, 4) == 0)
     {
         day = store_get_be32((unsigned char *) k.mv_data + 4);
     }

@@ -129,6 +129,10 @@ store_upgrade_row(void *data, const MDB_val *key, const MDB_val *value)
 
     u = data;
 
+    if (key->mv_size != 8) {
+        return store_corrupt(u->t, "a place in the journal");
+    }
+
     if (value->mv_size == sizeof(row)
         && *(unsigned char *) value->mv_data == REFERRAL_RECORD_CLICK)
     {

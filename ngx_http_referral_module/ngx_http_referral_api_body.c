@@ -3,20 +3,13 @@
  */
 
 #include "ngx_http_referral_api.h"
-
-
-#define NGX_HTTP_REFERRAL_JSON_DEPTH   8
-#define NGX_HTTP_REFERRAL_JSON_ITEMS   64
-#define NGX_HTTP_REFERRAL_JSON_STRING  4096
+#include "referral_json_body.h"
 
 
 static ngx_uint_t ngx_http_referral_api_type(ngx_str_t *value,
     const char *type);
 static ngx_int_t ngx_http_referral_api_body_copy(ngx_http_request_t *r,
     ngx_buf_t *b, u_char **p);
-static const char *ngx_http_referral_api_not_json(const json_error_t *error);
-static const char *ngx_http_referral_api_limits(const u_char *p, size_t len);
-static size_t ngx_http_referral_api_string(const u_char *p, size_t len);
 
 
 ngx_int_t
@@ -170,39 +163,14 @@ json_t *
 ngx_http_referral_api_object(ngx_str_t *text,
     ngx_http_referral_api_problem_t *problem)
 {
-    json_t        *object;
-    const char    *why;
-    json_error_t   error;
+    json_t      *object;
+    const char  *why;
 
-    /* jansson would take a NUL as the end, whatever comes behind it */
-
-    why = (memchr(text->data, '\0', text->len) != NULL)
-          ? "there is a NUL byte in it"
-          : ngx_http_referral_api_limits(text->data, text->len);
-
-    if (why != NULL) {
-        ngx_http_referral_api_refuse(problem, NGX_HTTP_BAD_REQUEST,
-                                     "invalid_json", why);
-        return NULL;
-    }
-
-    object = json_loadb((char *) text->data, text->len,
-                        JSON_REJECT_DUPLICATES|JSON_DECODE_ANY, &error);
-
-    if (object == NULL
-        && json_error_code(&error) == json_error_numeric_overflow)
-    {
-        /* an integer of any length is JSON; its field refuses it */
-
-        object = json_loadb((char *) text->data, text->len,
-                            JSON_REJECT_DUPLICATES|JSON_DECODE_ANY
-                            |JSON_DECODE_INT_AS_REAL, &error);
-    }
+    object = referral_json_body(ngx_http_referral_str(*text), &why);
 
     if (object == NULL) {
         ngx_http_referral_api_refuse(problem, NGX_HTTP_BAD_REQUEST,
-                                     "invalid_json",
-                                     ngx_http_referral_api_not_json(&error));
+                                     "invalid_json", why);
         return NULL;
     }
 
@@ -214,93 +182,4 @@ ngx_http_referral_api_object(ngx_str_t *text,
     }
 
     return object;
-}
-
-
-/* Some of it would be JSON, but says one thing to one reader, another to
-   another. */
-
-static const char *
-ngx_http_referral_api_not_json(const json_error_t *error)
-{
-    switch (json_error_code(error)) {
-
-    case json_error_duplicate_key:
-        return "an object has a name twice";
-
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return "there is a NUL in a string";
-
-    default:
-        return "this is not JSON";
-    }
-}
-
-
-/* Looks before jansson allocates; whether it is JSON is not decided here. */
-
-static const char *
-ngx_http_referral_api_limits(const u_char *p, size_t len)
-{
-    size_t      i, n;
-    ngx_uint_t  depth, items;
-
-    depth = 0;
-    items = 0;
-
-    for (i = 0; i < len; i++) {
-
-        switch (p[i]) {
-
-        case '"':
-            n = ngx_http_referral_api_string(p + i + 1, len - i - 1);
-
-            if (n > NGX_HTTP_REFERRAL_JSON_STRING) {
-                return "a string is longer than 4096 bytes";
-            }
-
-            i += n + 1;
-            break;
-
-        case '{':
-        case '[':
-            if (++depth > NGX_HTTP_REFERRAL_JSON_DEPTH) {
-                return "objects and arrays are nested deeper than 8";
-            }
-
-            break;
-
-        case '}':
-        case ']':
-            depth -= (depth > 0);
-            break;
-
-        case ',':
-            if (++items == NGX_HTTP_REFERRAL_JSON_ITEMS) {
-                return "there are more than 64 members";
-            }
-
-            break;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* The bytes up to the quote that ends a string. */
-
-static size_t
-ngx_http_referral_api_string(const u_char *p, size_t len)
-{
-    size_t  i;
-
-    for (i = 0; i < len && p[i] != '"'; i++) {
-        if (p[i] == '\\') {
-            i++;
-        }
-    }
-
-    return ngx_min(i, len);
 }
