@@ -2,6 +2,7 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "referral_money.h"
@@ -127,9 +128,17 @@ referral_currency_alpha(unsigned number)
 {
     const referral_currency_t  *currency;
 
+    static _Thread_local char  text[sizeof("4294967295")];
+
     currency = referral_currency_number(number);
 
-    return currency ? currency->alpha : "XXX";
+    if (currency != NULL) {
+        return currency->alpha;
+    }
+
+    (void) snprintf(text, sizeof(text), "%03u", number);
+
+    return text;
 }
 
 

@@ -30,7 +30,10 @@ typedef struct {
 const referral_currency_t *referral_currency_find(referral_str_t alpha);
 const referral_currency_t *referral_currency_number(unsigned number);
 
-/* The code of a number, "XXX" when there is none; never NULL. */
+/*
+ * The code of a number; the number itself, of three digits or more, when there
+ * is none, which stays until the next call of the thread.
+ */
 
 const char *referral_currency_alpha(unsigned number);
 

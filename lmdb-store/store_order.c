@@ -46,10 +46,10 @@ int
 store_order_parse(const MDB_val *value, store_order_row_t *order)
 {
     size_t                size;
-    store_order_t        *row;
+    store_order_t         read, *row;
     const unsigned char  *p;
 
-    row = &order->row;
+    row = &read;
 
     if (value->mv_size < sizeof(store_order_t)) {
         return -1;
@@ -72,6 +72,10 @@ store_order_parse(const MDB_val *value, store_order_row_t *order)
     {
         return -1;
     }
+
+    /* what is no order leaves no count that somebody could go by */
+
+    order->row = read;
 
     p = store_take(p, order->rewards, row->nrewards * sizeof(uint64_t));
     p = store_take(p, order->counted, row->ncounted * sizeof(uint16_t));

@@ -105,7 +105,7 @@ referral_member_next(referral_str_t list, size_t *pos, referral_str_t *member)
             quoted = !quoted;
 
         } else if (quoted) {
-            i += (list.data[i] == '\\');
+            i += (list.data[i] == '\\' && i + 1 < list.len);
 
         } else if (list.data[i] == ',') {
             break;
