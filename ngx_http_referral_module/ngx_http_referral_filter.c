@@ -9,6 +9,8 @@
 
 
 static ngx_int_t ngx_http_referral_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_referral_add_out(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_str_t *cookie);
 static void ngx_http_referral_drop_out(ngx_http_request_t *r,
     ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching);
 static ngx_uint_t ngx_http_referral_ours(ngx_http_request_t *r,
@@ -45,12 +47,9 @@ static ngx_int_t
 ngx_http_referral_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
-    ngx_str_t                      cookie, *cache;
+    ngx_str_t                      cookie;
     ngx_http_referral_ctx_t       *ctx;
     ngx_http_referral_loc_conf_t  *rlcf;
-
-    static ngx_str_t  private = ngx_string("private, no-store");
-    static ngx_str_t  robots = ngx_string("noindex, nofollow");
 
     if (r != r->main) {
         return ngx_http_next_header_filter(r);
@@ -90,11 +89,27 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
     ngx_http_referral_drop_out(r, rlcf,
                                ctx->cache.len != 0 || cookie.len != 0);
 
-    cache = ctx->cache.len ? &ctx->cache : cookie.len ? &private : NULL;
+    if (rc != NGX_OK || ngx_http_referral_add_out(r, ctx, &cookie) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    if (rc != NGX_OK
-        || (cookie.len != 0
-            && ngx_http_referral_push_out(r, "Set-Cookie", &cookie) == NULL)
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_referral_add_out(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
+    ngx_str_t *cookie)
+{
+    ngx_str_t  *cache;
+
+    static ngx_str_t  private = ngx_string("private, no-store");
+    static ngx_str_t  robots = ngx_string("noindex, nofollow");
+
+    cache = ctx->cache.len ? &ctx->cache : cookie->len ? &private : NULL;
+
+    if ((cookie->len != 0
+         && ngx_http_referral_push_out(r, "Set-Cookie", cookie) == NULL)
         || (cache != NULL
             && ngx_http_referral_push_out(r, "Cache-Control", cache) == NULL)
         || (ctx->noindex
@@ -104,7 +119,7 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    return ngx_http_next_header_filter(r);
+    return NGX_OK;
 }
 
 
