@@ -13,7 +13,7 @@
 #
 # NGX_SRC=dir    builds nginx from that source, as build/nginx, and the module
 #                for it; STATIC=1: with the module in it
-# TESTS=files    of make test and make asan
+# TESTS=files    of make test and make asan; JOBS=n, 2: so many at a time
 # FUZZ=names     of make fuzz, of t/fuzz/fuzz_NAME.c
 # BUILD=dir      instead of build
 
@@ -21,6 +21,7 @@ BUILD = build
 NGX_SRC =
 STATIC =
 SANITIZE =
+JOBS = 2
 
 CC = gcc
 CFLAGS = -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -44,7 +45,7 @@ endif
 
 TEST_NGINX_BINARY ?= $(nginx)
 TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
-PROVE = prove --timer -It/lib
+PROVE = prove --timer -It/lib -j $(JOBS)
 
 .PHONY: build demo shop test asan long fuzz bench install clean module unit
 .PHONY: fuzz-targets

@@ -9,6 +9,9 @@
 #include "store_internal.h"
 
 
+#define STORE_DAYS_MAX  36600   /* of one code: a century, more is damage */
+
+
 uint64_t
 referral_counts_total(const referral_counts_t *counts)
 {
@@ -400,6 +403,10 @@ store_code_days(store_txn_t *t, uint32_t program, uint32_t code,
 
     if (*from < first) {
         *from = first;
+    }
+
+    if (*to > *from && *to - *from > STORE_DAYS_MAX) {
+        store_fail(t, MDB_CORRUPTED, "the last day of a code");
     }
 }
 

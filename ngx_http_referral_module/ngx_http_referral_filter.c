@@ -13,6 +13,7 @@ static ngx_int_t ngx_http_referral_add_out(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_str_t *cookie);
 static void ngx_http_referral_drop_out(ngx_http_request_t *r,
     ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching);
+static ngx_uint_t ngx_http_referral_caches(ngx_str_t *key);
 static ngx_uint_t ngx_http_referral_ours(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_uint_t ngx_http_referral_sets(ngx_str_t *value, ngx_str_t *name);
@@ -150,16 +151,7 @@ ngx_http_referral_drop_out(ngx_http_request_t *r,
                 continue;
             }
 
-            if (caching && (ngx_http_referral_named(&h[i].key, "cache-control",
-                                                    0)
-                            || ngx_http_referral_named(&h[i].key, "expires",
-                                                       0)
-                            || ngx_http_referral_named(&h[i].key,
-                                                       "cdn-cache-control", 0)
-                            || ngx_http_referral_named(&h[i].key,
-                                                       "surrogate-control",
-                                                       0)))
-            {
+            if (caching && ngx_http_referral_caches(&h[i].key)) {
                 h[i].hash = 0;
                 continue;
             }
@@ -179,6 +171,41 @@ ngx_http_referral_drop_out(ngx_http_request_t *r,
             }
         }
     }
+}
+
+
+/*
+ * How long to keep an answer, in the words of browsers and proxies, RFC 9213
+ * and what content delivery networks had before it, with their own names.
+ */
+
+static ngx_uint_t
+ngx_http_referral_caches(ngx_str_t *key)
+{
+    ngx_str_t          tail;
+    ngx_uint_t         i;
+    const char        *name;
+    static const char *const  names[] = {
+        "cache-control", "expires", "surrogate-control", "edge-control",
+        "cdn-cache-control", NULL
+    };
+
+    for (i = 0; names[i] != NULL; i++) {
+        if (ngx_http_referral_named(key, names[i], 0)) {
+            return 1;
+        }
+    }
+
+    name = "-cdn-cache-control";
+
+    if (key->len <= ngx_strlen(name)) {
+        return 0;
+    }
+
+    tail.len = ngx_strlen(name);
+    tail.data = key->data + key->len - tail.len;
+
+    return ngx_http_referral_named(&tail, name, 0);
 }
 
 

@@ -8,19 +8,20 @@
  *   ngx_http_referral_conf.c      referral_store, referral_key_file, referral
  *   ngx_http_referral_directory.c where the store may be, and whose it is
  *   ngx_http_referral_program.c   the referral_program block
- *   ngx_http_referral_program_rules.c, _urls.c, _cookie.c, _events.c,
+ *   ngx_http_referral_program_rules.c, _urls.c, _bots.c, _cookie.c, _events.c,
  *                                 _rewards.c, _retention.c, _velocity.c,
  *                                 _params.c   its directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
- *   ngx_http_referral_hit.c       its code, class, touch and record
+ *   ngx_http_referral_hit.c       its code, touch and record
+ *   ngx_http_referral_classify.c  its class
  *   ngx_http_referral_target.c    where it leads
  *   ngx_http_referral_ticket.c    a touch that waits for consent
  *   ngx_http_referral_visitor.c   cookie of this request, consent, touches
  *   ngx_http_referral_network.c   the salted hashes of visitor and network
  *   ngx_http_referral_rates.c     how often something happened lately
  *   ngx_http_referral_velocity.c  what is too much of it
- *   ngx_http_referral_headers.c   X-Referral-* to the storefront, and the
- *                                 filter on the way back
+ *   ngx_http_referral_headers.c   X-Referral-* to the storefront
+ *   ngx_http_referral_filter.c    what the client is told
  *   ngx_http_referral_event.c     X-Referral-Event of a storefront's answer
  *   ngx_http_referral_vars.c      $referral_*
  *   ngx_http_referral_worker.c    those who wait for the disk; the timers

@@ -86,7 +86,7 @@ sub make_store {
         or die "store_drive_cli: $!";
 
     print $to "program\tfriends\t0\n",
-        "rules\t1\t0\t0\t0\t2592000\t0\tevent=purchase,10,0,0,0,0",
+        "rules\t1\t0\t0\t0\t2592000\t0\t0\t0\t0\tevent=purchase,10,0,0,0,0",
         "\tevent=click,1,0,0,0,1\n", "batch\t1000\n";
     print $to join("\t", 'code', 0, $first * 1000, 1, $_, 1, lc $_, 0, 0), "\n"
         for qw(ANNA BEN);
@@ -106,7 +106,7 @@ sub make_store {
 
         if ($n % 997 == 1) {
             print $to join("\t", 'event', 0, $ms + 1000, 1, 'purchase', "old$n",
-                '', '', $c->{hex}, 0, 0, 978, 100, 0, 0), "\n";
+                '', '', $c->{hex}, 0, 0, 978, 100, 0, 0, 0), "\n";
             $kept{$n} ||= 'an event';
         }
     }

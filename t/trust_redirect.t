@@ -21,7 +21,9 @@ my $t = Referral::Nginx->new(upstream => sub {
     return (200, [['Cache-Control', 'public, max-age=600'], ['ETag', '"1"'],
         ['Expires', 'Thu, 01 Jan 2099 00:00:00 GMT'],
         ['CDN-Cache-Control', 'max-age=600'],
-        ['Surrogate-Control', 'max-age=600']], $req->{uri});
+        ['Surrogate-Control', 'max-age=600'],
+        ['Cloudflare-CDN-Cache-Control', 'max-age=600'],
+        ['Edge-Control', 'max-age=600']], $req->{uri});
 }, conf => <<'EOC');
     referral_store %%STORE%% intake_path=%%INTAKE%% interval=10ms;
     referral_key_file %%KEY%%;
@@ -161,8 +163,9 @@ for my $method (qw(GET HEAD)) {
     $r = $t->request($method => '/page', \%refused);
     is(scalar $r->all('Set-Cookie'), 1, "$method: the cookie is taken back");
     is(join(' ', map { $r->header($_) // '-' } 'Cache-Control', 'Expires',
-        'CDN-Cache-Control', 'Surrogate-Control', 'ETag'),
-        'private, no-store - - - "1"', 'and no cache is told to keep it');
+        'CDN-Cache-Control', 'Surrogate-Control', 'Edge-Control',
+        'Cloudflare-CDN-Cache-Control', 'ETag'),
+        'private, no-store - - - - - "1"', 'and no cache is told to keep it');
 }
 
 $r = $t->get('/page');
