@@ -173,6 +173,7 @@ typedef struct {
 #define REFERRAL_EVENT_VELOCITY  0x02   /* there were too many lately */
 #define REFERRAL_EVENT_DATED     0x04   /* what occurred before its click is
                                            held; without it, as before */
+#define REFERRAL_EVENT_FLAGS     0x07   /* others make it no record */
 
 /*
  * An event of a friend.  order_id is the key: the same id with the same

@@ -315,6 +315,13 @@ rules_read_head(rules_reader_t *r, referral_rules_t *rules)
 
 
 int
+referral_rules_later(const unsigned char *buf, size_t len)
+{
+    return len != 0 && buf[0] > RULES_VERSION_REVIEW;
+}
+
+
+int
 referral_rules_decode(const unsigned char *buf, size_t len,
     referral_rules_t *rules)
 {

@@ -149,6 +149,10 @@ size_t referral_rules_encode(const referral_rules_t *rules,
 int referral_rules_decode(const unsigned char *buf, size_t len,
     referral_rules_t *rules);
 
+/* Whether they are of a version that is not known here. */
+
+int referral_rules_later(const unsigned char *buf, size_t len);
+
 /* Whether they keep to all that is said above; both of those ask for it. */
 
 unsigned referral_rules_right(const referral_rules_t *rules);

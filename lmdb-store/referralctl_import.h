@@ -66,6 +66,10 @@ struct ctl_import_s {
     uint64_t            conflicts;
     uint64_t            refused;
     uint64_t            statuses[REFERRAL_EVENT_STATUSES];  /* of new ones */
+    unsigned            ours;                       /* the last line's order:
+                                                       of an import, not of
+                                                       somebody else */
+    int64_t             refunded;                   /* of it, so far */
 
     unsigned            n;
     ctl_line_t          batch[CTL_BATCH];

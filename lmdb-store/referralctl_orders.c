@@ -25,6 +25,8 @@
 
 typedef struct {
     unsigned            voided;
+    unsigned            held;                   /* for what is not told */
+    unsigned            wrong;                  /* the amount is none */
     unsigned            refunded;               /* the whole, of no amount */
     json_int_t          amount;                 /* that was refunded */
 } ctl_told_t;
@@ -32,11 +34,14 @@ typedef struct {
 
 static ctl_rc_t ctl_order_line(ctl_import_t *m, json_t *object);
 static void ctl_order_told(json_t *object, ctl_told_t *told);
-static unsigned ctl_order_voided(json_t *reasons);
+static void ctl_order_refunded(json_t *refunded, ctl_told_t *told);
+static unsigned ctl_order_reason(json_t *reasons, const char *name);
 static void ctl_order_wrong(ctl_import_t *m,
     const referral_field_errors_t *wrong);
 static ctl_rc_t ctl_order_put(ctl_import_t *m, referral_event_t *event,
     const ctl_told_t *told);
+static ctl_rc_t ctl_order_apart(ctl_import_t *m,
+    const referral_event_t *event, const ctl_told_t *told);
 static ctl_rc_t ctl_order_refund(ctl_import_t *m,
     const referral_event_t *event, const ctl_told_t *told);
 static ctl_rc_t ctl_order_known(ctl_import_t *m,
@@ -82,6 +87,15 @@ ctl_order_line(ctl_import_t *m, json_t *object)
                              "decision, which an import cannot do");
     }
 
+    if (told.wrong) {
+        referral_field_error(&in.wrong, "refunded", "it is not an integer of "
+                             "minor units");
+    }
+
+    if (told.held) {
+        in.event.flags |= REFERRAL_EVENT_VELOCITY;
+    }
+
     if (!told.refunded && told.amount > in.event.amount) {
         referral_field_error(&in.wrong, "refunded", "it is more than the "
                              "amount");
@@ -105,8 +119,15 @@ ctl_order_line(ctl_import_t *m, json_t *object)
 static void
 ctl_order_told(json_t *object, ctl_told_t *told)
 {
-    json_t      *recorded;
+    size_t       i;
+    json_t      *recorded, *reasons;
     const char  *status, *source;
+
+    /* what an import cannot find out again */
+
+    static const char *const  holds[] = {
+        "velocity", "too_soon", "before_click", "per_click", NULL
+    };
 
     static const char *const  names[] = {
         "status", "duplicate", "attribution", "refunded", "points", "reasons",
@@ -122,6 +143,7 @@ ctl_order_told(json_t *object, ctl_told_t *told)
         return;
     }
 
+    reasons = json_object_get(object, "reasons");
     status = json_string_value(json_object_get(object, "status"));
     source = json_string_value(json_object_get(object, "source"));
 
@@ -131,29 +153,45 @@ ctl_order_told(json_t *object, ctl_told_t *told)
         (void) json_object_set(object, "occurred_at", recorded);
     }
 
-    told->voided = ctl_order_voided(json_object_get(object, "reasons"));
-    told->amount = json_integer_value(json_object_get(object, "refunded"));
+    told->voided = ctl_order_reason(reasons, "voided");
+
+    for (i = 0; holds[i] != NULL; i++) {
+        told->held |= status != NULL && strcmp(status, "held") == 0
+                      && ctl_order_reason(reasons, holds[i]);
+    }
+
+    ctl_order_refunded(json_object_get(object, "refunded"), told);
     told->refunded = status != NULL && strcmp(status, "refunded") == 0;
 
     (void) ctl_exported(object, "recorded_at", names);
 }
 
 
-/* A list, or, in CSV, names with a space between. */
+static void
+ctl_order_refunded(json_t *refunded, ctl_told_t *told)
+{
+    told->amount = json_integer_value(refunded);
+    told->wrong = told->amount < 0
+                  || (refunded != NULL && !json_is_null(refunded)
+                      && !json_is_integer(refunded));
+}
+
+
+/* A list, or, in CSV, names with a space between: none is part of another. */
 
 static unsigned
-ctl_order_voided(json_t *reasons)
+ctl_order_reason(json_t *reasons, const char *name)
 {
     size_t   i;
     json_t  *reason;
 
     if (json_is_string(reasons)) {
-        return strstr(json_string_value(reasons), "voided") != NULL;
+        return strstr(json_string_value(reasons), name) != NULL;
     }
 
     json_array_foreach(reasons, i, reason) {
         if (json_is_string(reason)
-            && strcmp(json_string_value(reason), "voided") == 0)
+            && strcmp(json_string_value(reason), name) == 0)
         {
             return 1;
         }
@@ -202,10 +240,35 @@ ctl_order_put(ctl_import_t *m, referral_event_t *event,
     rc = ctl_import_put(m, &record, 1);
 
     if (rc == CTL_OK && (told->amount > 0 || told->refunded)) {
-        rc = ctl_order_refund(m, event, told);
+        rc = ctl_order_apart(m, event, told);
     }
 
     return rc;
+}
+
+
+/*
+ * A refund comes when its order is stored and known to be ours, and before
+ * orders that came after it.  What is refunded already is so of an import that
+ * was stopped, or of the store that the export is of.
+ */
+
+static ctl_rc_t
+ctl_order_apart(ctl_import_t *m, const referral_event_t *event,
+    const ctl_told_t *told)
+{
+    ctl_rc_t  rc;
+
+    m->ours = 0;
+    rc = ctl_import_apply(m);
+
+    if (rc != CTL_OK || !m->ours
+        || (!told->refunded && m->refunded >= told->amount))
+    {
+        return rc;
+    }
+
+    return ctl_order_refund(m, event, told);
 }
 
 
@@ -286,20 +349,26 @@ ctl_order_result(ctl_import_t *m, const ctl_line_t *line,
         return;
     }
 
-    if (!result->created) {
-        m->duplicates++;
-        return;
-    }
+    m->new += (result->created != 0);
+    m->duplicates += !result->created;
 
-    m->new++;
     order_id.len = line->len;
     order_id.data = line->order_id;
 
     if (referral_conversion_get(m->store.snap, m->program, order_id,
-                                &conversion) == REFERRAL_OK
-        && conversion.status < REFERRAL_EVENT_STATUSES)
+                                &conversion) != REFERRAL_OK
+        || conversion.status >= REFERRAL_EVENT_STATUSES)
     {
-        m->statuses[conversion.status]++;
+        return;
+    }
+
+    m->statuses[conversion.status] += (result->created != 0);
+
+    if (line->number == m->lines
+        && conversion.status != REFERRAL_EVENT_REFUNDED)
+    {
+        m->ours = (conversion.source == REFERRAL_SOURCE_IMPORT);
+        m->refunded = conversion.refunded;
     }
 }
 

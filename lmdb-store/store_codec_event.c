@@ -32,6 +32,7 @@ store_bad_event(const referral_event_t *event)
     return event->order_id.len == 0 || event->event.len == 0
            || event->source > REFERRAL_SOURCE_IMPORT
            || event->token > REFERRAL_TOKEN_INVALID
+           || (event->flags & ~REFERRAL_EVENT_FLAGS) != 0
            || event->amount < 0 || event->amount > REFERRAL_AMOUNT_MAX
            || store_bad_time(event->occurred)
            || ((event->flags & REFERRAL_EVENT_AMOUNT)

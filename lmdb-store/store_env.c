@@ -371,21 +371,27 @@ store_is_new(store_txn_t *t)
 static referral_rc_t
 store_open_old(store_txn_t *t, unsigned create, referral_error_t *err)
 {
+    uint32_t       schema;
     store_head_t  *head;
 
     head = &t->store->head;
+    schema = head->schema;
 
     if (!create) {
         store_error(err, REFERRAL_NOT_FOUND, 0, "\"%s\" has schema %u, which "
                     "nginx brings to %u when it starts", t->store->path,
-                    (unsigned) head->schema, STORE_SCHEMA);
+                    (unsigned) schema, STORE_SCHEMA);
         return REFERRAL_NOT_FOUND;
     }
 
     head->schema = STORE_SCHEMA;
 
     store_open_dbis(t, MDB_CREATE);
-    store_upgrade(t);
+
+    if (schema < STORE_SCHEMA_KEPT) {
+        store_upgrade(t);
+    }
+
     store_put(t, STORE_META, "V", 1, head, sizeof(store_head_t));
 
     return REFERRAL_OK;

@@ -52,7 +52,8 @@
  *   cnt   prog4 rule2 period4 subject   u32 issued; the subject is code4, or
  *                                    the customer of a friend
  *         prog4 0 0 0 0 0 0 click id u32 events of the click, while the rules
- *                                    limit them
+ *         prog4 0 0 0 0 0 1 code4    limit them; and of one without an id, by
+ *         seconds5                   its code and time
  *   due   due8 prog4 kind1 id8       order id, or nothing for a reward; rows
  *                                    of what was decided before stay until due
  *   scr   prog4 code4 0              store_score_t
@@ -83,8 +84,10 @@
 #include "referral_rules.h"
 
 
-#define STORE_SCHEMA        3       /* 1 had no events, rewards, scores; 2
-                                       kept all clicks */
+#define STORE_SCHEMA        4       /* 1 had no events, rewards, scores; 2
+                                       kept all clicks; 3 had no review */
+#define STORE_SCHEMA_KEPT   3       /* the first that knows which clicks to
+                                       keep */
 #define STORE_MAGIC         "RFSTORE"
 
 #define STORE_COLUMNS       (REFERRAL_CLASSES + 1)

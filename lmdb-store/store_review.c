@@ -12,12 +12,35 @@
 #define STORE_REVIEW_KEY  (10 + REFERRAL_CLICK_ID_SIZE)
 
 
-static void
+/*
+ * 0: there is no click.  One without an id, as that of a ticket that was
+ * redeemed late, is known by its code and its second.
+ */
+
+static int
 store_review_key(const store_case_t *c, unsigned char *key)
 {
+    unsigned char         seconds[8];
+    const store_order_t  *row;
+
+    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
+
+    row = &c->order.row;
+
     store_be32(key, c->order.program);
     memset(key + 4, 0, 6);
-    memcpy(key + 10, c->order.row.click_id, REFERRAL_CLICK_ID_SIZE);
+    memcpy(key + 10, row->click_id, REFERRAL_CLICK_ID_SIZE);
+
+    if (memcmp(row->click_id, none, sizeof(none)) != 0) {
+        return 1;
+    }
+
+    store_be64(seconds, (uint64_t) (row->clicked / 1000));
+    key[9] = 1;
+    store_be32(key + 10, row->code);
+    memcpy(key + 14, seconds + 3, 5);
+
+    return row->clicked != 0;
 }
 
 
@@ -26,19 +49,16 @@ store_review_key(const store_case_t *c, unsigned char *key)
 static uint32_t
 store_review_brought(store_case_t *c, int *counted)
 {
-    MDB_val                     v;
-    uint32_t                    n;
-    unsigned char               key[STORE_REVIEW_KEY];
-    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
+    MDB_val        v;
+    uint32_t       n;
+    unsigned char  key[STORE_REVIEW_KEY];
 
     *counted = c->rules->rules.review.per_click != 0
-               && memcmp(c->order.row.click_id, none, sizeof(none)) != 0;
+               && store_review_key(c, key);
 
     if (!*counted) {
         return 0;
     }
-
-    store_review_key(c, key);
 
     if (!store_get(c->t, STORE_CNT, key, sizeof(key), &v)
         || v.mv_size != sizeof(n))
@@ -63,7 +83,7 @@ store_review_count(store_case_t *c)
 
     if (counted && n != UINT32_MAX) {
         n++;
-        store_review_key(c, key);
+        (void) store_review_key(c, key);
         store_put(c->t, STORE_CNT, key, sizeof(key), &n, sizeof(n));
     }
 }

@@ -283,6 +283,11 @@ store_rules_load(store_txn_t *t, const unsigned char *ids, uint16_t n,
         return;
     }
 
+    if (referral_rules_later(encoded.data, encoded.len)) {
+        store_fail(t, MDB_VERSION_MISMATCH, "the rules of a program");
+        return;
+    }
+
     memcpy(r->encoded, encoded.data, encoded.len);
 
     if (referral_rules_decode(r->encoded, encoded.len, rules) != 0

@@ -6,7 +6,8 @@
  *
  * Schema 1 had clicks and codes only.  Up to schema 2 no click was ever
  * purged: which of them something follows from, and which did not find room
- * for their labels, was not written down.
+ * for their labels, was not written down.  Since schema 3 it is; what schema 4
+ * has more is in new records only, which who knows schema 3 would misjudge.
  */
 
 #include <errno.h>

@@ -108,7 +108,7 @@ store_report(store_compare_t *c, unsigned db, const MDB_val *key,
         [STORE_ORD] = "conversion", [STORE_HLD] = "list of held events",
         [STORE_RFD] = "refund", [STORE_CUS] = "customer",
         [STORE_RWD] = "reward", [STORE_RWS] = "rewards by state",
-        [STORE_CNT] = "count of a reward", [STORE_DUE] = "hold",
+        [STORE_CNT] = "count", [STORE_DUE] = "hold",
         [STORE_SCR] = "score", [STORE_LDR] = "leaderboard",
         [STORE_BAS] = "base of purged clicks"
     };

@@ -456,8 +456,18 @@ ngx_http_referral_api_currency_cmp(const void *one, const void *two)
     const referral_sum_item_t *a = one;
     const referral_sum_item_t *b = two;
 
-    return ngx_strcmp(referral_currency_alpha(a->currency),
-                      referral_currency_alpha(b->currency));
+    const referral_currency_t *x = referral_currency_number(a->currency);
+    const referral_currency_t *y = referral_currency_number(b->currency);
+
+    if (x != NULL && y != NULL) {
+        return ngx_strcmp(x->alpha, y->alpha);
+    }
+
+    if (x != NULL || y != NULL) {
+        return (x != NULL) ? 1 : -1;
+    }
+
+    return (int) a->currency - (int) b->currency;
 }
 
 

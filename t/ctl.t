@@ -219,7 +219,7 @@ sub stat_store {
 
     is("$code$err", '0', 'stat');
     like($out, qr/^id +[0-9a-f]{32}$/m, 'tells the id');
-    like($out, qr/^schema +3$/m, 'the schema');
+    like($out, qr/^schema +4$/m, 'the schema');
     like($out, qr/^map +64\.0 MiB$/m, 'the map as nginx made it');
     like($out, qr/^$_ +[\d.]+ [KM]iB$/m, "the size $_")
         for qw(file used free);
@@ -243,7 +243,7 @@ sub stat_store {
     cmp_ok(delete $json->{last_txn}, '>', 0, 'the transaction');
     cmp_ok(delete $json->{readers}, '<=', delete $json->{max_readers},
         'the readers');
-    is_deeply($json, { schema => 3, map_size => 64 << 20, journal => 34,
+    is_deeply($json, { schema => 4, map_size => 64 << 20, journal => 34,
         codes => 3, slots => 1 }, 'and all the rest');
 
     chdir $tmp;

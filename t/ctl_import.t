@@ -69,6 +69,8 @@ subtest 'a dry run' => \&dry_run;
 subtest 'orders of the past' => \&past;
 subtest 'beside traffic' => \&traffic;
 subtest 'wrong lines' => \&wrong_lines;
+subtest 'refunds that were exported' => \&refunds;
+subtest 'holds that were exported' => \&holds;
 subtest 'killed' => \&killed;
 subtest 'progress' => \&progress;
 
@@ -248,6 +250,104 @@ sub wrong_lines {
 }
 
 
+# A refund belongs to an order that an import brought, and comes once.
+
+sub refunds {
+    my %order = (event => 'purchase', amount => 4999, currency => 'EUR',
+        code => 'ANNA42');
+
+    is($t->api(POST => '/v1/conversions', { %order, order_id => 'e1' })
+        ->status, 201, 'an order of the endpoint');
+    is($t->api(POST => '/v1/conversions/e1/refunds', { refund_id => 'r1',
+        amount => 100 })->status, 201, 'and a refund of it');
+
+    my ($mine) = exported('e1');
+    my ($sum, $err) = summary(lines('own', $mine));
+    is($sum->{conflicts}, 1, 'an order of the store itself, now of a time');
+    is(refunded('e1'), 100, 'is not refunded again');
+
+    ($sum, $err) = summary(lines('conflict', told('e1', amount => 7,
+        status => 'refunded', refunded => 7)));
+    is("$sum->{conflicts} $err", '1 1 referralctl: line 1: "order_id": it is '
+        . "taken by an event of other content\n", 'a conflict');
+    is(refunded('e1'), 100, 'refunds nothing');
+
+    # another, which was refunded in parts, and one as a whole
+
+    my $file = lines('told', told('e2', refunded => 30),
+        told('e3', status => 'refunded', refunded => 4999),
+        told('e4', event => 'signup', customer_id => 'e4', amount => undef,
+            currency => undef, status => 'refunded', refunded => undef),
+        told('e5', event => 'signup', customer_id => 'e4', amount => undef,
+            currency => undef, refunded => undef));
+    ($sum, $err) = summary($file);
+    is("$sum->{new} $err", '4 0 ', 'new ones');
+    is(refunded('e2'), 30, 'with a part');
+    is(status($_), 'refunded', "$_ whole") for 'e3', 'e4';
+    is(status('e5'), 'approved', 'and what came after has the place');
+
+    is($t->api(POST => '/v1/conversions/e2/refunds', { refund_id => 'r2',
+        amount => 5 })->status, 201, 'a later refund');
+    ($sum, $err) = summary($file);
+    is("$sum->{duplicates} $err", '4 0 ', 'the same file again');
+    is(refunded('e2'), 35, 'changes nothing');
+
+    ($mine) = exported('e2');
+    ($sum, $err) = summary(lines('own', $mine));
+    is("$sum->{duplicates} $err", '1 0 ', 'nor does what is exported then');
+    is(refunded('e2'), 35, 'which has both refunds');
+
+    # as if an import had been killed before the refund
+
+    is((import(lines('killed1', told('e6'))))[0], 0, 'an order only');
+    is((import(lines('killed2', told('e6', refunded => 40))))[0], 0,
+        'the import is repeated');
+    is(refunded('e6'), 40, 'and completed');
+
+    for my $wrong ('"300"', '-1', '1.5', 'true', '[1]') {
+        ($sum, $err) = summary(lines('wrong_refund',
+            told('e7') =~ s/"refunded":0/"refunded":$wrong/r));
+        is("$sum->{refused} $err", '1 1 referralctl: line 1: "refunded": it '
+            . "is not an integer of minor units\n", "$wrong is refused");
+    }
+
+    is(status('e7'), 404, 'with its order');
+}
+
+
+# Why it was held is not told again, so it waits for somebody anew.
+
+sub holds {
+    my @why = qw(velocity too_soon before_click per_click);
+    my ($sum, $err) = summary(lines('held', told('h0'),
+        (map { told("h_$_", status => 'held', reasons => [$_, 'self']) } @why),
+        told('h5', status => 'held', reasons => ['self']),
+        told('h6', reasons => ['velocity', 'released'])));
+    is("$sum->{new} $err", '7 0 ', 'events');
+
+    for (@why) {
+        my $got = conversion("h_$_");
+        is("$got->{status} @{ $got->{reasons} } $got->{points}",
+            'held velocity 0', "held for $_");
+    }
+
+    is(status($_), 'approved', "$_ is not held again") for qw(h0 h5 h6);
+
+    ($sum, $err) = summary(lines('held_csv', 'order_id,event,status,code,'
+        . 'customer_id,amount,currency,reasons,recorded_at', 'h7,purchase,held,'
+        . 'ANNA42,,4999,EUR,self too_soon,2026-01-02T03:04:05Z'));
+    is("$sum->{new} $err", '1 0 ', 'as CSV');
+    is(status('h7'), 'held', 'held, too');
+
+    my ($out) = exported('h7');
+    ($sum, $err) = summary(lines('held_again', $out));
+    is("$sum->{duplicates} $err", '1 0 ', 'the same again');
+    is($t->api(POST => '/v1/conversions/h7/approve')->status, 200,
+        'somebody decides');
+    is(status('h7'), 'approved', 'it is good');
+}
+
+
 # What a killed one has taken but not stored is stored by nginx or the next.
 
 sub killed {
@@ -403,6 +503,39 @@ sub status {
     my ($id) = @_;
     my $r = $t->api(GET => "/v1/conversions/$id");
     return $r->status == 200 ? $r->json->{status} : $r->status;
+}
+
+
+sub conversion {
+    my ($id) = @_;
+    return $t->api(GET => "/v1/conversions/$id")->json;
+}
+
+
+sub refunded {
+    return conversion(@_)->{refunded};
+}
+
+
+# Lines of an export of this store, of orders of these ids.
+
+sub exported {
+    my ($code, $out) = run({}, $ctl, qw(export conversions), $t->store,
+        'friends');
+    my %line = map { decode_json($_)->{order_id} => $_ } split /\n/, $out;
+    return @line{@_};
+}
+
+
+# A line of an export of another one.
+
+sub told {
+    my ($id, %more) = @_;
+
+    return $json->encode({ event => 'purchase', order_id => $id,
+        status => 'approved', code => 'ANNA42', customer_id => undef,
+        amount => 4999, currency => 'EUR', refunded => 0, reasons => [],
+        source => 'api', recorded_at => '2026-01-02T03:04:05Z', %more });
 }
 
 

@@ -150,7 +150,7 @@ add_rules(referral_rules_t *rules)
     rules->events[1].hold = 14 * 86400;
     rules->events[2].name = fuzz_str("click");
     rules->events[2].points = 1;
-    rules->events[2].limit = 2;
+    rules->events[2].limit = 1;
 
     rules->ntiers = 2;
     rules->tiers[0].name = fuzz_str("bronze");
@@ -263,7 +263,7 @@ add_order(store_txn_t *t, uint32_t program, const order_t *order, int64_t time)
     r.u.event.customer = fuzz_str(order->customer);
     r.u.event.coupon = fuzz_str(order->coupon);
     r.u.event.draw = (uint64_t) time;
-    r.u.event.click_id[0] = (order->amount == 1) ? 2 : 0;
+    r.u.event.click_id[0] = (order->amount == 1) ? 3 : 0;
 
     if (order->amount != 0) {
         r.u.event.flags = REFERRAL_EVENT_AMOUNT;

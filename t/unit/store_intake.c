@@ -500,6 +500,14 @@ scene_no_records(test_store_t *ts, void *data)
     record.u.click.why = REFERRAL_WHYS;
     bad += (referral_intake_put(intake, &record, &seq) != REFERRAL_INVALID);
 
+    memset(&record, 0, sizeof(record));
+    record.type = REFERRAL_RECORD_EVENT;
+    record.u.event.program = program;
+    record.u.event.event = test_str("purchase");
+    record.u.event.order_id = test_str("o1");
+    record.u.event.flags = REFERRAL_EVENT_FLAGS + 1;
+    bad += (referral_intake_put(intake, &record, &seq) != REFERRAL_INVALID);
+
     record = limit_record(&limits[3], program);
     record.u.code.kind = 2;
     bad += (referral_intake_put(intake, &record, &seq) != REFERRAL_INVALID);
@@ -635,6 +643,88 @@ damaged(void)
 }
 
 
+/* ------------------------------------------------- rules of a later version */
+
+static void
+age_rules(test_store_t *ts, uint32_t program)
+{
+    MDB_val        v;
+    uint16_t       n;
+    store_txn_t    t;
+    unsigned char  key[4], *row;
+
+    memset(&t, 0, sizeof(t));
+    store_be32(key, program);
+
+    if (store_begin(&t, ts->store, 0) == 0
+        && store_get(&t, STORE_RULE, key, sizeof(key), &v))
+    {
+        row = malloc(v.mv_size);
+        memcpy(row, v.mv_data, v.mv_size);
+        memcpy(&n, row, sizeof(n));
+        row[sizeof(n) + n * sizeof(uint16_t)] = 99;
+        store_put(&t, STORE_RULE, key, sizeof(key), row, v.mv_size);
+        free(row);
+    }
+
+    shared->ok[0] = (t.rc == 0 && store_commit(&t) == 0);
+}
+
+
+static void
+scene_later(test_store_t *ts, void *data)
+{
+    uint32_t                 program;
+    uint64_t                 seq;
+    referral_rules_t         rules;
+    referral_batch_t         batch;
+    referral_record_t        record;
+    referral_result_t        result;
+    referral_intake_t       *intake;
+    referral_intake_info_t   info;
+
+    (void) data;
+
+    program = begin(ts, &intake);
+    memset(&rules, 0, sizeof(rules));
+    rules.window = 86400;
+    rules.nevents = 1;
+    rules.events[0].name = test_str("purchase");
+    rules.events[0].points = 10;
+    test_must(ts, referral_store_rules(ts->store, program, &rules, &ts->err),
+              "rules");
+    age_rules(ts, program);
+
+    memset(&record, 0, sizeof(record));
+    record.type = REFERRAL_RECORD_EVENT;
+    record.reply = 1;
+    record.time = test_click(program, 1).time;
+    record.u.event.program = program;
+    record.u.event.event = test_str("purchase");
+    record.u.event.order_id = test_str("o1");
+    test_must(ts, referral_intake_put(intake, &record, &seq), "put");
+
+    shared->ok[1] = (referral_intake_apply(intake, 1, &result, 1, &batch,
+                                           &ts->err) == REFERRAL_VERSION);
+    referral_intake_info(intake, &info);
+    shared->ok[2] = (info.applied_seq < seq && info.used != 0);
+}
+
+
+static void
+later(void)
+{
+    test_store_t  ts;
+
+    test_make(&ts);
+    memset(shared->ok, 0, sizeof(shared->ok));
+    test_child(scene_later, &ts, NULL);
+    tap_ok(shared->ok[0] && shared->ok[1], "later rules are told");
+    tap_ok(shared->ok[2], "and no record is passed over for them");
+    test_remove(&ts);
+}
+
+
 /* ------------------------------------------------------------- a full map */
 
 static void
@@ -715,6 +805,7 @@ main(int argc, char **argv)
     disks();
     sizes();
     damaged();
+    later();
     full_map();
 
     return tap_done();

@@ -259,8 +259,8 @@ sub _doubts {
     push @doubts, 'velocity' if $order->{velocity};
     push @doubts, 'over_amount' if $rules->{max_amount}
         && $order->{has_amount} && $order->{amount} > $rules->{max_amount};
-    push @doubts, 'per_click' if $rules->{per_click} && $order->{click_id}
-        && ($p->{brought}{ $order->{click_id} } // 0) >= $rules->{per_click};
+    push @doubts, 'per_click' if $rules->{per_click} && _click($order)
+        && ($p->{brought}{ _click($order) } // 0) >= $rules->{per_click};
 
     return @doubts unless $order->{clicked};
 
@@ -273,6 +273,17 @@ sub _doubts {
 }
 
 
+# What its click is known by.
+
+sub _click {
+    my ($order) = @_;
+
+    return $order->{click_id} if $order->{click_id};
+    return $order->{clicked}
+        ? "$order->{code}{code} " . int($order->{clicked} / 1000) : undef;
+}
+
+
 # What an event that is good, or held, takes with it.
 
 sub _settle {
@@ -281,8 +292,8 @@ sub _settle {
 
     return unless $held || $good{ $order->{status} };
 
-    $p->{brought}{ $order->{click_id} }++
-        if $p->{rules}{per_click} && $order->{click_id};
+    $p->{brought}{ _click($order) }++
+        if $p->{rules}{per_click} && _click($order);
     $p->{once}{ once_key($order) } = $order->{order}
         if $rule->{once} eq 'customer';
 

@@ -399,6 +399,14 @@ sub _touches {
             click_id => _click_id($program, int rand 5000),
             time => $second - $age,
         };
+
+        next unless _one_in(5);
+
+        # of a ticket that was redeemed late, by more than one perhaps
+
+        $self->{late}[$program] = { %{ $touches{$touch} }, click_id => '' }
+            if !$self->{late}[$program] || _one_in(4);
+        $touches{$touch} = $self->{late}[$program];
     }
 
     $touches{first} = $touches{last} if _one_in(2);
