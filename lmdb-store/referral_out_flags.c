@@ -32,7 +32,7 @@ referral_rc_t
 referral_out_flags(referral_out_t *out, referral_snapshot_t *snap,
     uint32_t program, uint32_t code_id)
 {
-    uint64_t           events;
+    uint64_t           events, clicks;
     referral_rc_t      rc;
     referral_counts_t  counts;
 
@@ -50,9 +50,11 @@ referral_out_flags(referral_out_t *out, referral_snapshot_t *snap,
 
     referral_out_open(out, "flags", "[");
 
-    if (events > FLAGS_EVENTS
-        && 2 * events > counts.classes[REFERRAL_CLASS_HUMAN])
-    {
+    clicks = counts.classes[REFERRAL_CLASS_HUMAN];
+
+    /* without any, it is a coupon that is not followed as a link */
+
+    if (events > FLAGS_EVENTS && clicks != 0 && 2 * events > clicks) {
         referral_out_text(out, NULL, "conversion_rate");
     }
 

@@ -43,10 +43,10 @@ static void ngx_http_referral_event_watch(referral_event_t *event,
 static void ngx_http_referral_event_applied(ngx_http_request_t *r,
     ngx_http_referral_waiter_t *w, ngx_int_t rc,
     const referral_result_t *result);
-static void ngx_http_referral_event_refused(ngx_log_t *log,
-    referral_field_error_t *wrong, referral_str_t order_id);
+static void ngx_http_referral_event_refused(referral_field_error_t *wrong,
+    referral_str_t order_id);
 static void ngx_http_referral_event_lost(referral_str_t order_id);
-static void ngx_http_referral_event_say(ngx_log_t *log, const char *what,
+static void ngx_http_referral_event_say(const char *what,
     referral_str_t field, const char *why, referral_str_t order_id);
 
 
@@ -191,7 +191,7 @@ ngx_http_referral_event_header(ngx_http_request_t *r,
         object = json_object_get(json_array_get(events, n ? n - 1 : 0),
                                  "order_id");
 
-        ngx_http_referral_event_refused(r->connection->log, &wrong,
+        ngx_http_referral_event_refused(&wrong,
             (referral_str_t) { json_string_length(object),
                         (const u_char *) json_string_value(object) });
         n = 0;
@@ -221,8 +221,7 @@ ngx_http_referral_event_take(ngx_http_request_t *r,
     }
 
     if (json.wrong.nerrors != 0) {
-        ngx_http_referral_event_refused(r->connection->log,
-                                        &json.wrong.errors[0],
+        ngx_http_referral_event_refused(&json.wrong.errors[0],
                                         json.event.order_id);
         return;
     }
@@ -411,7 +410,7 @@ ngx_http_referral_event_applied(ngx_http_request_t *r,
                         ? "its order was reported before with other content"
                         : "it was refused by the store";
 
-        ngx_http_referral_event_refused(ngx_cycle->log, &wrong,
+        ngx_http_referral_event_refused(&wrong,
             (referral_str_t) { taken->len, taken->order_id });
     }
 
@@ -420,12 +419,12 @@ ngx_http_referral_event_applied(ngx_http_request_t *r,
 
 
 static void
-ngx_http_referral_event_refused(ngx_log_t *log,
-    referral_field_error_t *wrong, referral_str_t order_id)
+ngx_http_referral_event_refused(referral_field_error_t *wrong,
+    referral_str_t order_id)
 {
     ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_EVENTS_REFUSED, 1);
-    ngx_http_referral_event_say(log, "refused", wrong->field,
-                                wrong->message, order_id);
+    ngx_http_referral_event_say("refused", wrong->field, wrong->message,
+                                order_id);
 }
 
 
@@ -442,16 +441,19 @@ ngx_http_referral_event_lost(referral_str_t order_id)
                                        : "the store is not open";
 
     ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_EVENTS_LOST, 1);
-    ngx_http_referral_event_say(ngx_cycle->log, "lost",
-                                ngx_http_referral_event_field, why, order_id);
+    ngx_http_referral_event_say("lost", ngx_http_referral_event_field, why,
+                                order_id);
 }
 
 
-/* Of a storefront's mistakes, one line a second is enough. */
+/*
+ * Of a storefront's mistakes, one line a second is enough.  Not by the log of
+ * the connection, which would add who the client is and what it asked for.
+ */
 
 static void
-ngx_http_referral_event_say(ngx_log_t *log, const char *what,
-    referral_str_t field, const char *why, referral_str_t order_id)
+ngx_http_referral_event_say(const char *what, referral_str_t field,
+    const char *why, referral_str_t order_id)
 {
     u_char         text[4 * NGX_HTTP_REFERRAL_LOG_TEXT];
     ngx_str_t      id;
@@ -466,7 +468,7 @@ ngx_http_referral_event_say(ngx_log_t *log, const char *what,
     id.len = order_id.len;
     id.data = (u_char *) order_id.data;
 
-    ngx_log_error(NGX_LOG_ERR, log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "referral: an event of a storefront was %s, order \"%*s\": "
                   "\"%*s\": %s", what,
                   ngx_http_referral_printable(&id, text), text, field.len,

@@ -12,6 +12,8 @@
 
 static referral_agents_t *ngx_http_referral_create_agents(ngx_conf_t *cf,
     ngx_str_t *file, ngx_str_t *text);
+static void ngx_http_referral_doubt_agents(ngx_conf_t *cf,
+    referral_agents_t *agents, ngx_str_t *file, ngx_str_t *text);
 static void ngx_http_referral_free_agents(void *data);
 static ngx_uint_t ngx_http_referral_host(ngx_str_t *host);
 
@@ -40,7 +42,37 @@ ngx_http_referral_bots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     program->agents = ngx_http_referral_create_agents(cf, &value[1], &text);
 
-    return (program->agents != NULL) ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (program->agents == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_referral_doubt_agents(cf, program->agents, &value[1], &text);
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_referral_doubt_agents(ngx_conf_t *cf, referral_agents_t *agents,
+    ngx_str_t *file, ngx_str_t *text)
+{
+    unsigned     line;
+    const char  *p, *end, *why;
+
+    line = 0;
+    p = (char *) text->data;
+    end = p + text->len;
+
+    for ( ;; ) {
+        why = referral_agents_doubt(agents, &p, end, &line);
+
+        if (why == NULL) {
+            return;
+        }
+
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "%s in line %ui of \"%V\"",
+                           why, (ngx_uint_t) line, file);
+    }
 }
 
 

@@ -61,6 +61,15 @@ ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data)
         return NGX_ERROR;
     }
 
+    /* so that there is no moment, and no failure, with a salt of zeros */
+
+    if (RAND_bytes((u_char *) &fresh->salts, sizeof(fresh->salts)) != 1) {
+        ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                      "there are no random numbers for zone \"%V\"",
+                      &zone->shm.name);
+        return NGX_ERROR;
+    }
+
     fresh->day = -1;
     pool->data = fresh;
     zone->data = fresh;
@@ -81,33 +90,36 @@ ngx_http_referral_zone_use(ngx_shm_zone_t *zone)
 }
 
 
-/* The day's salt is replaced at midnight UTC, and kept for one more day. */
+/*
+ * The day's salt is replaced at midnight UTC, and kept for one more day.  Both
+ * are drawn into the worker's copy first: no salt is known before all is.
+ * Where there are no random numbers, those of before go on.
+ */
 
-static void
+static ngx_int_t
 ngx_http_referral_rotate(time_t day, ngx_http_referral_salts_t *salts)
 {
+    ngx_int_t  rc;
+
     ngx_shmtx_lock(&shpool->mutex);
 
-    if (shared->day < day) {
-
+    if (shared->day < day && RAND_bytes((u_char *) salts, sizeof(*salts)) == 1)
+    {
         if (shared->day == day - 1) {
-            ngx_memcpy(shared->salts.before, shared->salts.today,
+            ngx_memcpy(salts->before, shared->salts.today,
                        sizeof(shared->salts.today));
-
-        } else {
-            (void) RAND_bytes(shared->salts.before,
-                              sizeof(shared->salts.before));
         }
 
-        if (RAND_bytes(shared->salts.today, sizeof(shared->salts.today)) == 1)
-        {
-            shared->day = day;
-        }
+        shared->salts = *salts;
+        shared->day = day;
     }
 
+    rc = (shared->day < day) ? NGX_AGAIN : NGX_OK;
     *salts = shared->salts;
 
     ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
 }
 
 
@@ -119,8 +131,7 @@ ngx_http_referral_salts(ngx_http_referral_salts_t *salts)
 
     day = ngx_time() / 86400;
 
-    if (known != day) {
-        ngx_http_referral_rotate(day, copied);
+    if (known != day && ngx_http_referral_rotate(day, copied) == NGX_OK) {
         known = day;
     }
 

@@ -14,6 +14,8 @@
 
 static void ngx_http_referral_guesses(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit);
+static ngx_uint_t ngx_http_referral_over_budget(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit);
 static ngx_uint_t ngx_http_referral_flood(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit);
 static uint64_t ngx_http_referral_program_key(ngx_http_request_t *r,
@@ -26,9 +28,18 @@ static uint64_t ngx_http_referral_order_key(
 static ngx_uint_t ngx_http_referral_evidence(
     ngx_http_referral_program_t *program, const referral_event_t *event,
     referral_str_t *code, u_char *copy);
+static ngx_uint_t ngx_http_referral_token_code(
+    ngx_http_referral_program_t *program, referral_snapshot_t *snap,
+    const referral_event_t *event, referral_str_t *code);
+static ngx_uint_t ngx_http_referral_bound_code(
+    ngx_http_referral_program_t *program, referral_snapshot_t *snap,
+    const referral_event_t *event, referral_str_t *code);
 static ngx_uint_t ngx_http_referral_click_code(
-    ngx_http_referral_program_t *program, const referral_event_t *event,
-    referral_str_t *code, u_char *copy);
+    ngx_http_referral_program_t *program, referral_snapshot_t *snap,
+    const referral_event_t *event, referral_str_t *code);
+static ngx_uint_t ngx_http_referral_live_code(
+    ngx_http_referral_program_t *program, referral_snapshot_t *snap,
+    referral_str_t name, ngx_uint_t active, referral_str_t *code);
 
 
 void
@@ -51,24 +62,14 @@ ngx_http_referral_velocity(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
 
 
 /*
- * From then on the answers of this network tell nothing any more; who has a
- * code there is sent to the landing as well.
+ * Above its budget the answers of this network tell nothing any more; who has
+ * a code there is sent to the landing as well.
  */
 
 static void
 ngx_http_referral_guesses(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
 {
-    uint64_t                    key;
-    ngx_uint_t                  missed;
-    ngx_http_referral_limit_t  *limit;
-
-    limit = &hit->program->velocity.unknown;
-    missed = (hit->class == REFERRAL_CLASS_UNKNOWN
-              || hit->class == REFERRAL_CLASS_INACTIVE);
-
-    key = ngx_http_referral_program_key(r, "unknown", hit->program, NULL);
-
-    if (ngx_http_referral_rate(key, limit->window, missed) <= limit->n) {
+    if (!ngx_http_referral_over_budget(r, hit)) {
         return;
     }
 
@@ -81,6 +82,41 @@ ngx_http_referral_guesses(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
         hit->class = REFERRAL_CLASS_SUSPECT;
         hit->why = REFERRAL_WHY_ENUMERATION;
     }
+}
+
+
+/*
+ * The same word again is no guess more: a campaign that has ended leads whole
+ * offices here.  Words are remembered up to the budget only, so that who
+ * guesses cannot fill the table with them.
+ */
+
+static ngx_uint_t
+ngx_http_referral_over_budget(ngx_http_request_t *r,
+    ngx_http_referral_hit_t *hit)
+{
+    uint64_t                    network, word;
+    ngx_uint_t                  n, room;
+    ngx_http_referral_limit_t  *limit;
+
+    limit = &hit->program->velocity.unknown;
+    network = ngx_http_referral_program_key(r, "unknown", hit->program, NULL);
+    n = ngx_http_referral_rate(network, limit->window, 0);
+
+    if (hit->wellformed
+        && (hit->class == REFERRAL_CLASS_UNKNOWN
+            || hit->class == REFERRAL_CLASS_INACTIVE))
+    {
+        room = (n <= limit->n);
+        word = ngx_http_referral_program_key(r, "guess", hit->program,
+                                             &hit->code);
+
+        if (ngx_http_referral_rate(word, limit->window, room) == room) {
+            n = ngx_http_referral_rate(network, limit->window, 1);
+        }
+    }
+
+    return n > limit->n;
 }
 
 
@@ -152,18 +188,23 @@ ngx_http_referral_velocity_event(ngx_http_request_t *r,
     taken->n = 0;
     limit = &program->velocity.conversions;
 
-    if (limit->n == 0
-        || ngx_http_referral_known_order(program, event)
-        || !ngx_http_referral_evidence(program, event, &code, copy))
-    {
+    if (limit->n == 0 || ngx_http_referral_known_order(program, event)) {
         return;
     }
 
     n = 0;
-    keys[n++] = ngx_http_referral_program_key(NULL, "events", program, &code);
+
+    if (ngx_http_referral_evidence(program, event, &code, copy)) {
+        keys[n++] = ngx_http_referral_program_key(NULL, "events", program,
+                                                  &code);
+    }
 
     if (r != NULL) {
         keys[n++] = ngx_http_referral_program_key(r, "events", program, NULL);
+    }
+
+    if (n == 0) {
+        return;
     }
 
     taken->order = ngx_http_referral_order_key(program, event);
@@ -245,59 +286,125 @@ ngx_http_referral_order_key(ngx_http_referral_program_t *program,
 }
 
 
-/* The code an event names, in the order in which the store looks for it. */
+/* The code that the store will credit: what it looks at, in its order. */
 
 static ngx_uint_t
 ngx_http_referral_evidence(ngx_http_referral_program_t *program,
     const referral_event_t *event, referral_str_t *code, u_char *copy)
 {
-    if (event->token == REFERRAL_TOKEN_VALID) {
-        *code = (program->attribution == REFERRAL_MODEL_FIRST)
-                ? event->first.code : event->last.code;
-        return 1;
-    }
-
-    if (ngx_http_referral_click_code(program, event, code, copy)) {
-        return 1;
-    }
-
-    *code = event->coupon;
-
-    return code->len != 0;
-}
-
-
-static ngx_uint_t
-ngx_http_referral_click_code(ngx_http_referral_program_t *program,
-    const referral_event_t *event, referral_str_t *code, u_char *copy)
-{
-    ngx_uint_t                  found;
-    referral_snapshot_t        *snap;
-    referral_click_info_t       click;
-    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
-
-    if (ngx_memcmp(event->click_id, none, sizeof(none)) == 0) {
-        return 0;
-    }
+    ngx_uint_t            found;
+    referral_snapshot_t  *snap;
 
     snap = ngx_http_referral_read();
     if (snap == NULL) {
         return 0;
     }
 
-    found = referral_click_get(snap,
-                               ngx_http_referral_program_id(program->index),
-                               event->click_id, &click)
-            == REFERRAL_OK
-            && click.code.len != 0 && click.code.len <= REFERRAL_CODE_MAX;
+    found = ngx_http_referral_token_code(program, snap, event, code)
+            || ngx_http_referral_bound_code(program, snap, event, code)
+            || ngx_http_referral_click_code(program, snap, event, code)
+            || ngx_http_referral_live_code(program, snap, event->coupon, 1,
+                                           code);
 
     if (found) {
-        ngx_memcpy(copy, click.code.data, click.code.len);
-        code->len = click.code.len;
+        ngx_memcpy(copy, code->data, code->len);
         code->data = copy;
     }
 
     ngx_http_referral_read_end(snap);
 
     return found;
+}
+
+
+static ngx_uint_t
+ngx_http_referral_token_code(ngx_http_referral_program_t *program,
+    referral_snapshot_t *snap, const referral_event_t *event,
+    referral_str_t *code)
+{
+    referral_str_t   name;
+    referral_code_t  known;
+
+    if (event->token != REFERRAL_TOKEN_VALID) {
+        return 0;
+    }
+
+    name = (program->attribution == REFERRAL_MODEL_FIRST) ? event->first.code
+                                                          : event->last.code;
+
+    if (program->open
+        && referral_code_get(snap,
+                             ngx_http_referral_program_id(program->index),
+                             name, &known)
+           == REFERRAL_NOT_FOUND)
+    {
+        *code = name;
+        return name.len != 0 && name.len <= REFERRAL_CODE_MAX;
+    }
+
+    return ngx_http_referral_live_code(program, snap, name, 0, code);
+}
+
+
+static ngx_uint_t
+ngx_http_referral_bound_code(ngx_http_referral_program_t *program,
+    referral_snapshot_t *snap, const referral_event_t *event,
+    referral_str_t *code)
+{
+    referral_binding_t  binding;
+
+    return referral_binding_get(snap,
+                                ngx_http_referral_program_id(program->index),
+                                event->customer, &binding)
+           == REFERRAL_OK
+           && (int64_t) ngx_time() * 1000 < binding.until
+           && ngx_http_referral_live_code(program, snap, binding.code, 0,
+                                          code);
+}
+
+
+static ngx_uint_t
+ngx_http_referral_click_code(ngx_http_referral_program_t *program,
+    referral_snapshot_t *snap, const referral_event_t *event,
+    referral_str_t *code)
+{
+    referral_click_info_t       click;
+    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
+
+    return ngx_memcmp(event->click_id, none, sizeof(none)) != 0
+           && referral_click_get(snap,
+                                 ngx_http_referral_program_id(program->index),
+                                 event->click_id, &click)
+              == REFERRAL_OK
+           && (click.class == REFERRAL_CLASS_HUMAN
+               || click.class == REFERRAL_CLASS_SUSPECT
+               || click.class == REFERRAL_CLASS_SELF)
+           && ngx_time() - click.time / 1000 < program->window
+           && ngx_http_referral_live_code(program, snap, click.code, 0, code);
+}
+
+
+/* A code that has not ended; one that is active, when it has to be. */
+
+static ngx_uint_t
+ngx_http_referral_live_code(ngx_http_referral_program_t *program,
+    referral_snapshot_t *snap, referral_str_t name, ngx_uint_t active,
+    referral_str_t *code)
+{
+    referral_code_t  known;
+
+    if (name.len == 0
+        || referral_code_get(snap,
+                             ngx_http_referral_program_id(program->index),
+                             name, &known)
+           != REFERRAL_OK
+        || known.status == REFERRAL_STATUS_ENDED
+        || (active && known.status != REFERRAL_STATUS_ACTIVE))
+    {
+        return 0;
+    }
+
+    *code = known.code;
+
+    return 1;
 }

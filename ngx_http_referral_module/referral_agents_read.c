@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "referral_agents.h"
 
@@ -29,6 +30,7 @@ typedef struct {
 
 static int referral_agents_line(referral_agents_reader_t *reader,
     const char *p, size_t len);
+static int referral_agents_entry(const char **p, size_t *len);
 static int referral_agents_literal(referral_agents_reader_t *reader,
     const char *p, size_t len);
 static int referral_agents_flush(referral_agents_reader_t *reader);
@@ -44,6 +46,42 @@ static int referral_agents_own(referral_agents_reader_t *reader,
     pcre2_code *code);
 static int referral_agents_refuse(referral_agents_reader_t *reader,
     const char *phrase);
+static const char *referral_agents_doubt_entry(referral_agents_t *agents,
+    const char *p, size_t len);
+static int referral_agents_has(referral_str_t text, const char *p,
+    size_t len);
+
+
+/* What people have, and what to say of an entry that matches it. */
+
+static const struct {
+    const char  *ua;
+    const char  *phrase;
+} referral_agents_people[] = {
+
+    { "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 "
+      "(KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+      "entry matches Chrome, whose visitors will not count," },
+
+    { "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 "
+      "Firefox/145.0",
+      "entry matches Firefox, whose visitors will not count," },
+
+    { "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 "
+      "(KHTML, like Gecko) Version/18.6 Safari/605.1.15",
+      "entry matches Safari, whose visitors will not count," },
+
+    { "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like "
+      "Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+      "entry matches phones with Android, whose visitors will not count," },
+
+    { "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) "
+      "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 "
+      "Safari/604.1",
+      "entry matches the iPhone, whose visitors will not count," },
+
+    { NULL, NULL }
+};
 
 
 int
@@ -94,16 +132,7 @@ referral_agents_line(referral_agents_reader_t *reader, const char *p,
         return referral_agents_refuse(reader, "line has a zero byte");
     }
 
-    while (len != 0 && strchr(" \t\r", p[len - 1]) != NULL) {
-        len--;
-    }
-
-    while (len != 0 && strchr(" \t", *p) != NULL) {
-        p++;
-        len--;
-    }
-
-    if (len == 0 || *p == '#') {
+    if (!referral_agents_entry(&p, &len)) {
         return 1;
     }
 
@@ -116,6 +145,24 @@ referral_agents_line(referral_agents_reader_t *reader, const char *p,
     }
 
     return referral_agents_literal(reader, p, len);
+}
+
+
+/* Without blanks around it; 0 when there is none. */
+
+static int
+referral_agents_entry(const char **p, size_t *len)
+{
+    while (*len != 0 && strchr(" \t\r", (*p)[*len - 1]) != NULL) {
+        (*len)--;
+    }
+
+    while (*len != 0 && strchr(" \t", **p) != NULL) {
+        (*p)++;
+        (*len)--;
+    }
+
+    return *len != 0 && **p != '#';
 }
 
 
@@ -340,6 +387,89 @@ static int
 referral_agents_refuse(referral_agents_reader_t *reader, const char *phrase)
 {
     snprintf(reader->why, reader->why_size, "%s", phrase);
+
+    return 0;
+}
+
+
+const char *
+referral_agents_doubt(referral_agents_t *agents, const char **text,
+    const char *end, unsigned *line)
+{
+    const char  *p, *next, *phrase;
+
+    phrase = NULL;
+
+    while (phrase == NULL && *text < end) {
+        (*line)++;
+
+        p = *text;
+        next = memchr(p, '\n', (size_t) (end - p));
+        phrase = referral_agents_doubt_entry(agents, p, (size_t)
+                                             ((next ? next : end) - p));
+        *text = next ? next + 1 : end;
+    }
+
+    return phrase;
+}
+
+
+static const char *
+referral_agents_doubt_entry(referral_agents_t *agents, const char *p,
+    size_t len)
+{
+    int              found;
+    char             why[128];
+    unsigned         i;
+    pcre2_code      *code;
+    referral_str_t   ua;
+
+    if (!referral_agents_entry(&p, &len)) {
+        return NULL;
+    }
+
+    code = (*p == '~') ? referral_agents_compile(p + 1, len - 1, 0, why,
+                                                 sizeof(why))
+                       : NULL;
+
+    for (i = 0, found = 0; referral_agents_people[i].ua != NULL; i++) {
+        ua.data = (const unsigned char *) referral_agents_people[i].ua;
+        ua.len = strlen(referral_agents_people[i].ua);
+
+        found = (*p == '~')
+                ? code && referral_agents_run(agents, code, ua, 0) > 0
+                : referral_agents_has(ua, p, len);
+
+        if (found) {
+            break;
+        }
+    }
+
+    pcre2_code_free(code);
+
+    if (found) {
+        return referral_agents_people[i].phrase;
+    }
+
+    ua.data = (const unsigned char *) p;
+    ua.len = len;
+
+    return referral_agents_has(ua, " #", 2)
+           ? "entry has \" #\", which begins no comment,"
+           : NULL;
+}
+
+
+static int
+referral_agents_has(referral_str_t text, const char *p, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i + len <= text.len; i++) {
+        if (strncasecmp((const char *) text.data + i, p, len) == 0) {
+            return 1;
+        }
+    }
 
     return 0;
 }

@@ -28,14 +28,24 @@ typedef enum {
 
 /*
  * The built-in list, with a text of additional lines when text is not NULL:
- * one literal or "~regex" per line, case-insensitive, "#" comments.  Returns
- * NULL with the line (0: the built-in list) and a phrase in why.  Made once,
- * before fork; the cache in it is per process.  Not thread-safe.
+ * one literal or "~regex" per line, case-insensitive; lines that begin with
+ * "#" are comments.  Returns NULL with the line (0: the built-in list) and a
+ * phrase in why.  Made once, before fork; the cache in it is per process.  Not
+ * thread-safe.
  */
 
 referral_agents_t *referral_agents_create(const char *text, size_t len,
     unsigned *line, char *why, size_t why_size);
 void referral_agents_free(referral_agents_t *agents);
+
+/*
+ * Reads on in such a text that is good, up to an entry that is hardly meant
+ * so: one that a plain browser matches, or with what looks like a comment
+ * behind it.  Returns a phrase about it, or NULL at the end.
+ */
+
+const char *referral_agents_doubt(referral_agents_t *agents,
+    const char **text, const char *end, unsigned *line);
 
 /*
  * One user agent; *own is set when the program's own list said so.  Cached

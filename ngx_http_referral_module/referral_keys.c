@@ -40,6 +40,7 @@ static const char *referral_keys_add_secret(referral_key_t *key,
     const char *text, size_t len);
 static const char *referral_keys_add_option(referral_key_t *key,
     const char *text, size_t len);
+static int referral_keys_twice(referral_str_t time);
 static size_t referral_keys_word(const char *text, size_t len);
 static int referral_keys_one_byte(const unsigned char *secret, size_t len);
 static int referral_keys_derive(const char *label,
@@ -257,6 +258,10 @@ referral_keys_add_option(referral_key_t *key, const char *text, size_t len)
     time.data = (const unsigned char *) text + time.len;
     time.len = len - time.len;
 
+    if (referral_keys_twice(time)) {
+        return "\"not_before\" is there twice";
+    }
+
     if (referral_time_parse(time, &ms) != 0) {
         return "the time of \"not_before\" is not one of RFC 3339";
     }
@@ -264,6 +269,27 @@ referral_keys_add_option(referral_key_t *key, const char *text, size_t len)
     key->not_before = (ms + 999) / 1000;
 
     return NULL;
+}
+
+
+/* Whether the time is followed by what stood before it. */
+
+static int
+referral_keys_twice(referral_str_t time)
+{
+    size_t       n, len;
+    const char  *p;
+
+    p = (const char *) time.data;
+    n = referral_keys_word(p, time.len);
+
+    while (n < time.len && (p[n] == ' ' || p[n] == '\t')) {
+        n++;
+    }
+
+    len = sizeof(REFERRAL_NOT_BEFORE) - 1;
+
+    return time.len - n >= len && memcmp(p + n, REFERRAL_NOT_BEFORE, len) == 0;
 }
 
 

@@ -255,6 +255,20 @@ referral_rates_slide(referral_rates_slot_t *slot,
 }
 
 
+/*
+ * The numbers of windows depend on how long they are: with two of them, as
+ * before and after a reload, one key would wipe its own words.
+ */
+
+static uint64_t
+referral_rates_key(uint64_t key, uint64_t window)
+{
+    key ^= window * 0x9e3779b97f4a7c15ULL;
+
+    return (key != 0) ? key : 1;
+}
+
+
 uint32_t
 referral_rates_add(referral_rates_t *rates, uint64_t key, int64_t now_ms,
     uint32_t window_ms, int32_t n)
@@ -263,9 +277,9 @@ referral_rates_add(referral_rates_t *rates, uint64_t key, int64_t now_ms,
     referral_rates_slot_t  *set, *slot;
     referral_rates_call_t   call;
 
-    call.key = (key != 0) ? key : 1;
     call.now = (now_ms > 0) ? now_ms : 0;
     call.window = (window_ms != 0) ? window_ms : 1;
+    call.key = referral_rates_key(key, (uint64_t) call.window);
     call.n = n;
 
     set = &rates->slots[call.key % rates->sets * REFERRAL_RATES_WAYS];

@@ -28,11 +28,13 @@ referral_rates_t *referral_rates_init(void *memory, unsigned counters);
  * Adds n (0: only asks; negative: gives back) to the counter of the key and
  * returns what it has in the window of ms milliseconds that ends now: what
  * fell into the current window, and of the one before as large a part as the
- * sliding window still covers.  A key is always asked with the same window.
+ * sliding window still covers.  A key with another window is another counter.
  * When there is no room, the counter of its set that was still for longest
- * makes room.  Counts of others that die or race may be lost by one; they
- * never grow by it.  A clock that goes back by up to a window counts into the
- * window it left; further back it begins anew.
+ * makes room.  Who counts on it at that moment may wipe what the new owner has
+ * so far, and its last count be lost; one in 65,536 new owners may find the
+ * count of the one before as its own.  Nothing else grows by what others do.
+ * A clock that goes back by up to a window counts into the window it left;
+ * further back it begins anew.
  */
 
 uint32_t referral_rates_add(referral_rates_t *rates, uint64_t key,

@@ -5,6 +5,7 @@
 # The salt that visitors are told apart by: random, in memory only, kept by a
 # reload, replaced at midnight UTC and still asked for one day.  What the store
 # keeps of a visitor is a hash by the salt of that day: the test compares them.
+# Without random numbers there is no new one, and never one that can be known.
 
 use strict;
 use warnings;
@@ -18,6 +19,10 @@ use Referral::Fault;
 
 my $DAY = 86400;
 my $fault = Referral::Fault->new;
+my $none = "$ENV{REFERRAL_FAULT}.norandom";
+
+$ENV{REFERRAL_NORANDOM} = $none;
+$ENV{TEST_NGINX_PRELOAD} .= " $Referral::Nginx::BUILD/preload/norandom.so";
 
 my $t = Referral::Nginx->new(conf => <<'EOC');
     referral_store %%STORE%% intake_path=%%INTAKE%% interval=10ms;
@@ -72,6 +77,25 @@ is(visit('Cid'), 'human=1 unique=1 hash=1', 'and does not use');
 $fault->clock($evening + 5 * $DAY);
 is(visit('Cid'), 'human=1 unique=1 hash=1', 'after days without a visit');
 
+# a day without random numbers at its beginning
+
+$fault->clock($evening + 7 * $DAY);
+random_numbers(0);
+$t->get('/none') for 1 .. 2;
+$t->get('/r/ANNA42', 'User-Agent' =>
+    "$Referral::Client::BROWSER{'User-Agent'} Cid");
+sleep 1;
+random_numbers(1);
+is(visit('Cid'), 'human=1 unique=1 hash=1', 'they come back: a new salt');
+is(visit('Cid'), 'human=1', 'that stays');
+
+random_numbers(0);
+my ($code, $out) = nginx_t('referral_store %%STORE%%; referral_key_file '
+    . '%%KEY%%; referral_program a { link ^/(?<code>a)$; landing http://a/; }');
+isnt($code, 0, 'without them nginx does not start');
+like($out, qr/\[emerg\] .*there are no random numbers/, 'and says why');
+random_numbers(1);
+
 $t->quit;
 $t->start;
 is(visit('Cid'), 'human=1 unique=1 hash=1',
@@ -91,6 +115,18 @@ sub visit {
     my $new = grep { !$hash{$_}++ } map { hashes("uq$_") } 0 .. 2;
 
     return $counted . ($new ? " hash=$new" : '');
+}
+
+
+sub random_numbers {
+    my ($are) = @_;
+
+    if ($are) {
+        unlink $none or die "$none: $!\n";
+        return;
+    }
+
+    open my $f, '>', $none or die "$none: $!\n";
 }
 
 

@@ -96,6 +96,11 @@ is($t->api(GET => '/v1/conversions/api-1')->status, 200, 'orders came');
 like($t->log, qr/, client: \Q$ADDRESSES[0]\E,/,
     'nginx itself names the client in error_log');
 
+my @said = grep { /an event of a storefront was refused/ } split /\n/, $t->log;
+cmp_ok(scalar @said, '>', 0, 'the module says what a storefront did wrong');
+is(scalar(grep { /client: |request: |referrer: / } @said), 0,
+    'and not whose order it was');
+
 my %files = files();
 cmp_ok(scalar keys %files, '>=', 5, join ' ', 'files:', sort map { s/.*\///r }
     keys %files);

@@ -29,6 +29,8 @@ my %velocity = (
     codes  => 'velocity code_clicks=3/1h clicks=1000/1h;',
     orders => 'velocity conversions=10/1h;',
     guess  => 'velocity unknown=5/1h; param ref; to on;',
+    bound  => 'velocity conversions=2/1h;',
+    loose  => 'velocity conversions=1/1h; bind 1s;',
     strict => 'velocity unknown=2/1h; case_sensitive on;',
     free   => 'velocity off;',
 );
@@ -244,6 +246,39 @@ is(of('orders', POST => '/v1/conversions', { event => 'purchase', amount => 2,
     'an order of nobody is not counted') for 1 .. 12;
 
 
+# What is counted is the code that is credited.
+
+sub bound {
+    my ($program, $id, $customer, @code) = @_;
+    my $r = of($program, POST => '/v1/conversions', { event => 'purchase',
+        order_id => $id, customer_id => $customer, amount => 1000,
+        currency => 'EUR', @code ? (code => @code) : () });
+
+    return join ' ', $r->status, $r->json->{code} // 'none';
+}
+
+code('bound', $_) for qw(ANNA42 RIVAL9);
+is(bound('bound', 'm1', 'mule', 'ANNA42'), '201 ANNA42', 'binds a customer');
+is(bound('bound', 'm2', 'mule'), '201 ANNA42', 'who orders again');
+is(bound('bound', 'm3', 'mule'), '202 ANNA42', 'and again: held');
+is(bound('bound', "n$_", 'mule', "NOPE$_"), '202 ANNA42',
+    'held, with a coupon that is none as well') for 1 .. 3;
+is(bound('bound', "r$_", 'mule', 'RIVAL9'), '202 ANNA42',
+    'or with that of a rival') for 1 .. 3;
+is(bound('bound', 'h1', 'honest', 'RIVAL9'), '201 RIVAL9',
+    'whose own events were not counted by that');
+is(of('bound', DELETE => '/v1/codes/ANNA42')->status, 204, 'a code ends');
+is(bound('bound', 'r4', 'mule', 'RIVAL9'), '201 RIVAL9',
+    'who was bound to it is not any more');
+is(bound('bound', 'h2', 'other', 'RIVAL9'), '202 RIVAL9', 'and was counted');
+
+code('loose', $_) for qw(ANNA42 BOB42);
+is(bound('loose', 'l1', 'mule', 'ANNA42'), '201 ANNA42', 'bound for a second');
+sleep 2.1;
+is(bound('loose', 'l2', 'mule', 'BOB42'), '201 BOB42', 'and no more');
+is(bound('loose', 'l3', 'other', 'BOB42'), '202 BOB42', 'it was counted here');
+
+
 # What a storefront reports of its visitor: by network too.
 
 sub report {
@@ -274,6 +309,11 @@ is(report('192.0.2.7', "h$_", $cookies[0]), 'approved', 'told again')
     for 1 .. 3;
 is(report('192.0.2.8', 'h13', $cookies[5]), 'approved',
     'another network has its own');
+
+isnt(report('192.0.2.20', "z$_", ''), 'nothing', 'an order without a code')
+    for 1 .. 10;
+is(report('192.0.2.20', 'z11', $cookies[5]), 'held velocity',
+    'is one of its network');
 
 sub volley {
     my ($code, @orders) = @_;
@@ -306,15 +346,22 @@ isnt(cookie($known), '', 'with its cookie');
 is(from($ip, '/guess/ANNA42?to=/shoes')->header('Location'),
     'https://shop.example/shoes', 'and a deep link');
 is(from($ip, "/guess/$_")->status, 404, "$_ is none")
-    for qw(WRONG1 GONE42 WRONG2 -bad);
+    for qw(WRONG1 GONE42 WRONG2 WRONG9);
 is($t->request(OPTIONS => '/guess/WRONG3', { 'X-Real-IP' => $ip })->status,
     204, 'OPTIONS tells nothing and takes nothing');
 is($t->request(HEAD => '/guess/WRONG3', { 'X-Real-IP' => $ip })->status,
     404, 'HEAD does');
 
+is(from($ip, "/guess/$_")->status, 404, "$_ is no guess more")
+    for qw(WRONG1 wrong2 GONE42 GONE42 -bad -worse -worst), 'x' x 65;
+is(from($ip, "/page/?ref=$_")->status, 200, "nor is ?ref=$_")
+    for qw(site.html 1.k1.spoilt.ticket WRONG1), '', map { "nav-$_.html" } 1 .. 6;
+is(from($ip, '/guess/ANNA42')->header('Location'),
+    'https://shop.example/anna', 'a known code still is one');
+
 is(from($ip, '/guess/WRONG4')->status, 302, 'the sixth is sent to the landing');
 
-my @paths = map { "/guess/$_" } 'ANNA42', 'anna42', 'WRONG5', 'GONE42', '-bad',
+my @paths = map { "/guess/$_" } 'ANNA42', 'anna42', 'WRONG1', 'WRONG5', 'GONE42', '-bad',
     'ANNA42?to=/shoes', 'WRONG6?to=/shoes', 'x' x 80;
 
 for my $how ([ 'GET' ], [ 'HEAD' ], [ 'GET', 'Sec-Purpose' => 'prefetch' ],
@@ -339,7 +386,7 @@ is(from('198.51.100.67', '/guess/WRONG7')->status, 404,
     'another network has a budget of its own');
 is(from('198.51.100.67', '/guess/ANNA42')->header('Location'),
     'https://shop.example/anna', 'and its links');
-is(classes('guess', 'ANNA42', 22), 'crawler=3 human=3 prefetch=3 probe=3 '
+is(classes('guess', 'ANNA42', 23), 'crawler=3 human=4 prefetch=3 probe=3 '
     . 'stuffing=3 suspect=7', 'clicks of the one that guesses are suspect');
 
 my $seen = of('guess', GET => '/v1/journal?type=click&limit=250')->body;
@@ -350,6 +397,8 @@ from('203.0.113.70', "/strict/$_") for qw(anna ANNA);
 is(cookie(from('203.0.113.70', '/strict/Anna')) ne '', 1,
     'as many as the budget has change nothing');
 from('203.0.113.70', '/strict/anna');
+is(cookie(from('203.0.113.70', '/strict/Anna')) ne '', 1, 'nor the same again');
+from('203.0.113.70', '/strict/aNNA');
 is(cookie(from('203.0.113.70', '/strict/Anna')), '', 'one more does');
 is(from('203.0.113.70', '/guess/WRONG8')->status, 404,
     'a program does not know of another one');

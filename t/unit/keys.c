@@ -65,7 +65,7 @@ static const refusal_t  refusals[] = {
     { "a time of no zone", "k1:" K1 " not_before=2026-02-03T04:05:06", 1,
       "the time of \"not_before\" is not one of RFC 3339" },
     { "two times", "k1:" K1 " not_before=2026-01-01 not_before=2026-01-01", 1,
-      "the time of \"not_before\" is not one of RFC 3339" },
+      "\"not_before\" is there twice" },
     { "second colon", "k1:k2:" K1, 1, "the secret is not base64" },
     { "padding too long", "k1:" K1 "=", 1, "the secret is not base64" },
     { "padding that does not fit", "k1:" K2_BARE "==", 1,

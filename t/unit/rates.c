@@ -141,6 +141,28 @@ clock_back(void)
 }
 
 
+/* As before and after a reload, while old workers still serve. */
+
+static void
+windows(void)
+{
+    int64_t            t = 500 * MINUTE;
+    uint32_t           n, m;
+    unsigned           i;
+    referral_rates_t  *r = make(64);
+
+    for (i = 0, n = 0, m = 0; i < 30; i++) {
+        n = referral_rates_add(r, key_of(1), t + i, MINUTE, 1);
+        m = referral_rates_add(r, key_of(1), t + i, 3 * MINUTE, 1);
+    }
+
+    is(n, 30, "a key by one window");
+    is(m, 30, "and by another one, in turn");
+    is(referral_rates_add(r, key_of(1), t + i, 2 * MINUTE, 0), 0,
+       "a third has nothing");
+}
+
+
 static void
 bounds(void)
 {
@@ -348,6 +370,7 @@ main(void)
     counting();
     giving_back();
     clock_back();
+    windows();
     bounds();
     room();
     sliding();
