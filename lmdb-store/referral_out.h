@@ -106,7 +106,7 @@ void referral_out_conversion(referral_out_t *out, const char *key,
 /*
  * What is told the person themselves: of their own event, with its refunds,
  * only what it earned them; of a reward that another's event earned them, not
- * which event that was, nor whose.
+ * which event that was, nor whose, nor what the shop says of it.
  */
 
 void referral_out_own_conversion(referral_out_t *out,
@@ -165,7 +165,7 @@ referral_rc_t referral_rules_known(referral_snapshot_t *snap,
 
 /*
  * "flags" of a code: "conversion_rate" when more than 20 events, and more than
- * half as many as it has human clicks, are credited to it.
+ * half as many as it has human clicks (and it has any), are credited to it.
  */
 
 referral_rc_t referral_out_flags(referral_out_t *out,

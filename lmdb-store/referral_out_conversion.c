@@ -191,6 +191,7 @@ referral_out_own_reward(referral_out_t *out, const referral_reward_t *reward)
     own = *reward;
     own.order_id.len = 0;
     own.customer.len = 0;
+    own.reason.len = 0;
 
     referral_out_open(out, NULL, "{");
     referral_out_reward(out, &own);

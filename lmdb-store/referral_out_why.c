@@ -23,7 +23,7 @@ typedef struct {
 static const char *const  why_list[] = {
     "no token, click id or code came with it",
     "its token is older than the window",
-    "its token was not signed by this program",
+    "its token has no signature that this program accepts",
     "the code in its token is unknown or has ended",
     "no click of this program has its click id",
     "its click is older than the window",

@@ -472,7 +472,7 @@ ngx_int_t ngx_http_referral_api_export_counters(
  *
  *   {"program":"friends","owner":"u1",
  *    "codes":[as GET v1/codes/{code}],
- *    "rewards":[of these codes, without the friend's order and id],
+ *    "rewards":[of these codes, without the friend's order, id and a reason],
  *    "binding":{"code":"BOB7","from":"...","until":"..."} or null,
  *    "events":[their own, as GET v1/conversions/{order_id}, with "refunds"
  *              and only the rewards of the friend]}

@@ -10,7 +10,8 @@
 
 #define NGX_HTTP_REFERRAL_OWNER_BLOCK  (128 * 1024)
 #define NGX_HTTP_REFERRAL_OWNER_MAX    (16 * 1024 * 1024)
-#define NGX_HTTP_REFERRAL_OWNER_TAIL   256      /* kept for brackets */
+#define NGX_HTTP_REFERRAL_OWNER_TAIL   256      /* kept for brackets,
+                                                           and null */
 
 
 typedef struct {
@@ -424,15 +425,18 @@ ngx_http_referral_api_owner_binding(ngx_http_referral_api_owner_t *o)
 
     e = o->export;
 
-    ngx_http_referral_api_owner_item(o);
-
     rc = referral_binding_get(e->snap, e->program, o->owner, &binding);
 
-    if (rc != REFERRAL_OK) {
+    if (rc == REFERRAL_NOT_FOUND) {
         referral_out_null(&o->out, "binding");
-        o->inside = 0;
-        return (rc == REFERRAL_NOT_FOUND) ? REFERRAL_OK : rc;
+        return REFERRAL_OK;
     }
+
+    if (rc != REFERRAL_OK) {
+        return rc;
+    }
+
+    ngx_http_referral_api_owner_item(o);
 
     referral_out_open(&o->out, "binding", "{");
     referral_out_str(&o->out, "code", binding.code);

@@ -42,7 +42,17 @@ static const char *const  ngx_http_referral_policy_visitors[] = {
 
 static const char *const  ngx_http_referral_policy_events[] = {
     "order id", "customer id, when reported", "event", "time", "amount",
-    "code", "id of the click", "rewards", "refunds", NULL
+    "code", "id of the click", "rewards", "refunds",
+    "reasons given for refunds and decisions", NULL
+};
+
+static const char *const  ngx_http_referral_policy_bindings[] = {
+    "customer id, when reported", "code they came by", "time", NULL
+};
+
+static const char *const  ngx_http_referral_policy_networks[] = {
+    "keyed hash of address or its network, its key random, of one day, in "
+    "memory only", "how often it clicked and ordered lately", NULL
 };
 
 static const char *const  ngx_http_referral_policy_codes[] = {
@@ -181,8 +191,17 @@ ngx_http_referral_api_policy_stored(referral_out_t *out,
     ngx_http_referral_api_policy_data(out, "unique visitors",
                                       NGX_HTTP_REFERRAL_UNIQUE_KEPT,
                                       ngx_http_referral_policy_visitors);
+    ngx_http_referral_api_policy_data(out, "networks",
+                                      NGX_HTTP_REFERRAL_UNIQUE_KEPT,
+                                      ngx_http_referral_policy_networks);
     ngx_http_referral_api_policy_data(out, "events", 0,
                                       ngx_http_referral_policy_events);
+
+    if (program->rules->bind != 0) {
+        ngx_http_referral_api_policy_data(out, "bindings", 0,
+                                          ngx_http_referral_policy_bindings);
+    }
+
     ngx_http_referral_api_policy_data(out, "codes", 0,
                                       ngx_http_referral_policy_codes);
 

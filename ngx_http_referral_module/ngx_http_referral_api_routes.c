@@ -10,7 +10,12 @@ static ngx_int_t ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api);
 static ngx_int_t ngx_http_referral_api_not_allowed(
     ngx_http_referral_api_ctx_t *api, ngx_str_t *path);
 static ngx_uint_t ngx_http_referral_api_cross_site(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_referral_api_foreign(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_referral_api_header(ngx_http_request_t *r,
+    const char *name, size_t len, ngx_str_t *value);
+static ngx_uint_t ngx_http_referral_api_foreign(ngx_http_request_t *r,
+    ngx_str_t *origin);
+static void ngx_http_referral_api_no_port(ngx_str_t *host,
+    const char *port);
 
 
 static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
@@ -297,18 +302,29 @@ ngx_http_referral_api_not_allowed(ngx_http_referral_api_ctx_t *api,
 }
 
 
-/* Browsers of before 2023 name only the origin of the page, with POST. */
+/*
+ * Browsers of before 2023 name only the origin of the page, with POST.  None
+ * sends a line of it twice: something between added the second one, and which
+ * of them is true nobody knows.
+ */
 
 static ngx_uint_t
 ngx_http_referral_api_cross_site(ngx_http_request_t *r)
 {
-    referral_str_t  site;
+    ngx_str_t   site, origin;
+    ngx_uint_t  sites, origins;
 
-    site = ngx_http_referral_header(r, "sec-fetch-site",
-                                    sizeof("sec-fetch-site") - 1);
+    sites = ngx_http_referral_api_header(r, "sec-fetch-site",
+                                         sizeof("sec-fetch-site") - 1, &site);
+    origins = ngx_http_referral_api_header(r, "origin", sizeof("origin") - 1,
+                                           &origin);
+
+    if (sites > 1 || origins > 1) {
+        return 1;
+    }
 
     if (site.len == 0) {
-        return ngx_http_referral_api_foreign(r);
+        return origin.len != 0 && ngx_http_referral_api_foreign(r, &origin);
     }
 
     return !(site.len == sizeof("same-origin") - 1
@@ -318,32 +334,86 @@ ngx_http_referral_api_cross_site(ngx_http_request_t *r)
 }
 
 
+/* How many lines of that name there are; value: of the last one. */
+
 static ngx_uint_t
-ngx_http_referral_api_foreign(ngx_http_request_t *r)
+ngx_http_referral_api_header(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_str_t *value)
 {
-    size_t           n;
-    ngx_str_t       *host;
-    const char      *scheme;
-    referral_str_t   origin;
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
 
-    origin = ngx_http_referral_header(r, "origin", sizeof("origin") - 1);
+    n = 0;
+    ngx_str_null(value);
 
-    if (origin.len == 0) {
-        return 0;
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                *value = h[i].value;
+                n++;
+            }
+        }
     }
 
-    if (r->headers_in.host == NULL) {
+    return n;
+}
+
+
+/* Without TLS here, TLS may have ended before us: the page knows. */
+
+static ngx_uint_t
+ngx_http_referral_api_foreign(ngx_http_request_t *r, ngx_str_t *origin)
+{
+    size_t      n;
+    ngx_str_t   host, page;
+    ngx_uint_t  tls;
+
+    tls = (origin->len > 4 && origin->data[4] == 's');
+    n = tls ? sizeof("https://") - 1 : sizeof("http://") - 1;
+
+    if (r->headers_in.host == NULL || origin->len <= n
+        || ngx_memcmp(origin->data, tls ? "https://" : "http://", n) != 0)
+    {
         return 1;
     }
 
-    host = &r->headers_in.host->value;
-    scheme = (origin.len > 4 && origin.data[4] == 's') ? "https://" : "http://";
-    n = ngx_strlen(scheme);
+#if (NGX_HTTP_SSL)
 
-    return origin.len != n + host->len
-           || ngx_memcmp(origin.data, scheme, n) != 0
-           || ngx_strncasecmp((u_char *) origin.data + n, host->data, host->len)
-              != 0;
+    if (r->connection->ssl != NULL && !tls) {
+        return 1;
+    }
+
+#endif
+
+    host = r->headers_in.host->value;
+    page.len = origin->len - n;
+    page.data = origin->data + n;
+
+    ngx_http_referral_api_no_port(&host, tls ? ":443" : ":80");
+    ngx_http_referral_api_no_port(&page, tls ? ":443" : ":80");
+
+    return page.len != host.len
+           || ngx_strncasecmp(page.data, host.data, host.len) != 0;
+}
+
+
+static void
+ngx_http_referral_api_no_port(ngx_str_t *host, const char *port)
+{
+    size_t  len;
+
+    len = ngx_strlen(port);
+
+    if (host->len > len
+        && ngx_memcmp(host->data + host->len - len, port, len) == 0)
+    {
+        host->len -= len;
+    }
 }
 
 

@@ -226,9 +226,9 @@ is_deeply([@$c{qw(points rewards approves_at)}], [0, [], undef],
 
 $c = credit(order({ token => 'x', click_id => 'aaaaaaaaaaaa', code => 'OLD' }),
     'none', undef, [qw(token_invalid click_unknown code_ended)], 'all fail');
-is($c->{why}, 'not attributed: its token was not signed by this program, and '
-    . 'no click of this program has its click id, and the code named with it '
-    . 'is paused or has ended', 'all fail: why');
+is($c->{why}, 'not attributed: its token has no signature that this program '
+    . 'accepts, and no click of this program has its click id, and the code '
+    . 'named with it is paused or has ended', 'all fail: why');
 
 
 # A window that has passed.

@@ -71,9 +71,16 @@ is($t->api(POST => '/v1/conversions/by-1/refunds', { refund_id => 'r1',
 is($t->api(POST => '/v1/conversions/with-1/refunds', { refund_id => 'r2',
     amount => 50, reason => 'friend-1 was ill' })->status, 201, 'another');
 
+my ($stolen) = grep { $_->{order_id} eq 'with-3' && $_->{to} eq 'referrer' }
+    @{ $t->api(GET => '/v1/rewards')->json->{data} };
+is($t->api(POST => "/v1/rewards/$stolen->{id}/void",
+    { reason => 'Carla Rossi (friend-3) paid with a stolen card' })->status,
+    200, 'a reward that is void, and why');
+
 both();
 alone();
 missing();
+sizes();
 large();
 gone();
 erased();
@@ -142,8 +149,11 @@ sub both {
     is(join(' ', map { "$_->{code}:$_->{amount}" } @{ $got->{rewards} }),
         'ANNA42:95 ANNA42:200 ANNA42:300 ANNA43:50', 'what the codes earned');
     is(scalar(grep { $_->{to} ne 'referrer' || defined $_->{order_id}
-        || defined $_->{customer_id} } @{ $got->{rewards} }), 0,
-        'without the orders and the ids of friends');
+        || defined $_->{customer_id} || defined $_->{reason} }
+        @{ $got->{rewards} }), 0,
+        'without the orders and the ids of friends, and what is said of them');
+    is((map { $_->{state} } grep { $_->{id} eq $stolen->{id} }
+        @{ $got->{rewards} })[0], 'void', 'but that one of them is void');
 
     is(join(' ', sort map { $_->{order_id} } @{ $got->{events} }),
         'by-1 by-2 by-none', 'own orders');
@@ -164,7 +174,8 @@ sub both {
     is($got->{binding}{code}, 'BOB7', 'the code they are bound to');
     like($got->{binding}{$_}, qr/^20\d\d-\d\d-\d\dT/, $_) for qw(from until);
 
-    unlike($r->body, qr/friend-|with-|bob-2|Bob of|else|was ill|Elsewhere/,
+    unlike($r->body,
+        qr/friend-|with-|bob-2|Bob of|else|was ill|Elsewhere|Carla/,
         'nothing of anybody else, nor of the other program');
     is(join(' ', map { $_->{code} } @{ json(owner($anna,
         prefix => '/others'))->{codes} }), 'ELSE1', 'which has its own');
@@ -207,6 +218,58 @@ sub missing {
     my $r = owner($anna, method => 'DELETE');
     is(join(' ', $r->status, $r->header('Allow')), '405 GET, HEAD',
         'erasing is for referralctl');
+}
+
+
+# Names that fill the first block of memory to its end, byte by byte.
+
+sub sizes {
+    my ($n, $block, $length) = (248, 128 * 1024, 0);
+
+    my $put = sub {
+        my ($i, $len) = ($_[0] % $n, int($_[0] / $n));
+        $t->api(PUT => sprintf('/v1/codes/WIDE%05d', $i),
+            { owner => 'wide', name => 'x' x $len })->status =~ /^20[01]$/
+            or die "code $i";
+    };
+
+    my $get = sub {
+        my $body = owner('wide')->body;
+        $length = index $body, '],"rewards"';
+        return $body;
+    };
+
+    my $filled = $n;                    # a character for each name
+    $put->($_) for $filled .. $filled + $n - 1;
+    $get->();
+    my $len = int(($block - 400 - $length) / $n);
+    $filled += $n * $len;
+    $put->($_) for $filled .. $filled + $n - 1;
+    $filled += $n;
+
+    $put->($filled++) while $get->() && $length < $block - 256 - 120;
+
+    for my $bound (0, 1) {
+        order('wide-1', 'wide', 'ANNA43', 100) if $bound;
+        open my $f, '>', $t->dir . '/sweep' or die $!;
+
+        for (1 .. 160) {
+            print $f $get->();
+            $put->($bound ? --$filled - $n : $filled++);
+        }
+
+        close $f;
+        cmp_ok(abs($length - $block + 256 + 120 - 160 * !$bound), '<=', 2,
+            'from one side of the end to the other');
+
+        my @got = `jq -c '[(.codes | length), .binding.code,
+            (.events | length)]' '@{[$t->dir]}/sweep' 2>&1`;
+        chomp @got;
+        my $want = $bound ? qq([$n,"ANNA43",1]) : "[$n,null,0]";
+        is(scalar(grep { $_ eq $want } @got), 160, $bound
+            ? 'whole, whatever is left for the binding'
+            : 'and for none') or diag "@got";
+    }
 }
 
 

@@ -12,7 +12,7 @@ use Test::More;
 use lib 't/lib';
 use Referral::Nginx timeout => 60;
 
-my $t = Referral::Nginx->new(conf => <<'EOC');
+my $conf = <<'EOC';
     referral_store %%STORE%% intake_path=%%INTAKE%% interval=10ms;
     referral_key_file %%KEY%%;
 
@@ -39,6 +39,12 @@ my $t = Referral::Nginx->new(conf => <<'EOC');
         codes open;
         cookie c secure=off;
         retention clicks=off;
+        bind off;
+    }
+
+    referral_program shop {
+        link "^/r/(?<code>\w+)$";
+        landing https://fourth.example/;
     }
 
     server {
@@ -67,7 +73,33 @@ my $t = Referral::Nginx->new(conf => <<'EOC');
         listen 127.0.0.1:%%PORT5%%;
         referral third;
     }
+
+    server {
+        listen 127.0.0.1:%%PORT6%%;
+        referral shop;
+        if ($arg_x) { set $x 1; }
+        location / {
+            referral_consent $arg_c;
+            if ($arg_x) { set $x 2; }
+            location /deep/ {
+                location /deep/ { }
+                location = /deep/er { }
+            }
+        }
+        location = /none { referral off; }
+        location /away/ {
+            location /away/ { referral_consent $arg_d; }
+        }
+        location /shop/ {
+            referral_api shop token_file=%%TOKENS%%;
+            if ($arg_x) { set $x 3; }
+            limit_except GET POST { deny all; }
+        }
+        #more
+    }
 EOC
+
+my $t = Referral::Nginx->new(conf => $conf);
 
 $t->start;
 
@@ -99,6 +131,38 @@ is(scalar @{ $third->{cookies} }, 1, 'one cookie, without Secure');
 same('third', $third->{cookies}[0], 5, 0);
 is(kept($third, 'clicks'), undef, 'no retention');
 
+# Pages are what matters: not the endpoint, and not what a server is where a
+# location has all of its pages.
+
+is(shop()->{consent}, 'asked', 'every page asks');
+
+for (['location /more/ { referral_consent 1; }', 'asked'],
+    ['location /more/ { }', 'asked in places'],
+    ['location = /more { }', 'asked in places'],
+    ['location ~ ^/more { }', 'asked in places'],
+    ['location /more/ { referral_consent 1; location /more/x { }'
+        . ' location = /more/ { } }', 'asked'],
+    ['location /more/ { location /more/x { referral_consent 1; } }',
+        'asked in places'],
+    ['location @more { }', 'asked in places'])
+{
+    my ($more, $want) = @$_;
+    $t->conf($conf =~ s/#more/$more/r);
+    $t->reload;
+    is(shop()->{consent}, $want, $more);
+}
+
+$t->conf($conf);
+$t->reload;
+
+my $kept = join ' ', map { "$_->{what}: @{ $_->{data} };" }
+    @{ shop()->{stored} };
+like($kept, qr/bindings: .*customer id.* code.*;/, 'who is bound to a code');
+like($kept, qr/events: [^;]*reasons given/, 'what the shop gave as reasons');
+like($kept, qr/networks: [^;]*in memory only/, 'and what is of networks');
+unlike(join(' ', map { $_->{what} } @{ $third->{stored} }), qr/bindings/,
+    'where nobody is bound, none are');
+
 is($t->api(GET => '/v1/policy', undef, prefix => '/plain', token => undef)
     ->status, 401, 'not for everybody');
 
@@ -112,6 +176,13 @@ sub policy {
     is(join(' ', $r->status, $r->header('Content-Type')),
         '200 application/json', "$prefix: its policy");
     return $r->json;
+}
+
+
+sub shop {
+    return Referral::Client->new($t->port(6))->request(GET =>
+        '/shop/v1/policy', { Authorization => "Bearer $t->{token}{read}" })
+        ->json;
 }
 
 

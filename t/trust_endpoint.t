@@ -49,6 +49,9 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT%% backlog=2048;
+        listen 127.0.0.1:%%PORT2%% ssl;
+        ssl_certificate %%CERT%%;
+        ssl_certificate_key %%CERTKEY%%;
         referral friends;
         client_body_timeout 2s;
 
@@ -93,6 +96,18 @@ sub put {
 sub event {
     my ($id) = @_;
     return qq({"event":"signup","order_id":"$id","code":"ANNA42"});
+}
+
+# The status of a change with just those headers.
+
+sub bare {
+    my $head = join '', map { "$_->[0]: $_->[1]\r\n" } @_;
+    my $body = '{"owner":"u1"}';
+
+    return (split ' ', Referral::Client::raw($t->port,
+        "PUT /open/v1/codes/ANNA42 HTTP/1.1\r\n${head}Content-Type: "
+        . 'application/json' . "\r\nContent-Length: " . length($body)
+        . "\r\nConnection: close\r\n\r\n$body"))[1];
 }
 
 sub order {
@@ -148,6 +163,51 @@ for my $prefix ('/referral', '/open') {
     is(put($prefix)->status, 200, 'programs have none of them');
     is($t->api(GET => '/v1/codes', undef, prefix => $prefix, headers =>
         { Origin => 'https://evil.example' })->status, 200, 'reading is free');
+}
+
+
+# Ports that go without saying, lines that are there twice, and TLS.
+
+for (['https://shop.example', 'shop.example:443', 200],
+    ['http://shop.example', 'shop.example:80', 200],
+    ['https://shop.example:443', 'shop.example', 200],
+    ['http://shop.example:80', 'Shop.Example', 200],
+    ['https://shop.example:443', 'shop.example:443', 200],
+    ['https://[::1]', '[::1]:443', 200],
+    ['http://shop.example', 'shop.example:443', 403],
+    ['https://shop.example', 'shop.example:80', 403],
+    ['http://shop.example:443', 'shop.example', 403],
+    ['https://shop.example:8443', 'shop.example', 403],
+    ['https://shop.example', 'shop.example:8443', 403],
+    ['https://shop.example:443:443', 'shop.example', 403],
+    ['https://', 'shop.example', 403], ['https://:443', 'shop.example', 403],
+    ['https', 'shop.example', 403], ['HTTPS://shop.example', 'shop.example',
+        403])
+{
+    my ($origin, $host, $want) = @$_;
+    is(bare([Host => $host], [Origin => $origin]), $want,
+        "Origin: $origin of Host: $host");
+}
+
+is(bare([Host => $here], map { [Origin => $_] } @$_), 403,
+    "Origin: @$_") for ["http://$here", "http://$here"],
+    ["http://$here", 'https://evil.example'], ["http://$here", ''],
+    ['', 'https://evil.example'];
+is(bare([Host => $here], map { ['Sec-Fetch-Site' => $_] } @$_), 403,
+    "Sec-Fetch-Site: @$_") for ['same-origin', 'cross-site'],
+    ['same-origin', 'same-origin'], ['none', ''];
+is(bare([Host => $here], ['Sec-Fetch-Site' => 'none'],
+    [Origin => "http://$here"], [Origin => 'https://evil.example']), 403,
+    'two of one, one of the other');
+is(bare([Host => $here], ['Sec-Fetch-Site' => ''],
+    [Origin => 'https://evil.example']), 403, 'one that says nothing');
+
+for (['https://127.0.0.1', 200], ['http://127.0.0.1', 403]) {
+    my ($origin, $want) = ("$_->[0]:" . $t->port(2), $_->[1]);
+    my $c = Referral::Client->new($t->port(2), tls => 1);
+    is($c->request(PUT => '/open/v1/codes/ANNA42', { Origin => $origin,
+        'Sec-Fetch-Site' => undef, 'Content-Type' => 'application/json' },
+        '{"owner":"u1"}')->status, $want, "over TLS: $origin");
 }
 
 is($t->api(POST => '/v1/conversions/1/void', '', prefix => '/open', headers =>
