@@ -20,6 +20,8 @@ static const char *ngx_http_referral_store_size(size_t *size, ngx_str_t *s,
 static const char *ngx_http_referral_store_interval(ngx_msec_t *interval,
     ngx_str_t *s);
 static void ngx_http_referral_free_keys(void *data);
+static ngx_uint_t ngx_http_referral_pageless(ngx_conf_t *cf,
+    ngx_http_referral_loc_conf_t *prev);
 static ngx_int_t ngx_http_referral_read_fd(ngx_conf_t *cf, ngx_fd_t fd,
     ngx_str_t *name, ngx_uint_t secret, ngx_str_t *text);
 static ngx_int_t ngx_http_referral_hold(ngx_conf_t *cf, ngx_str_t *text,
@@ -298,6 +300,10 @@ ngx_http_referral_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
+    if (ngx_strncmp(value[1].data, "missing=", 8) == 0) {
+        return "needs a string before \"missing=\"";
+    }
+
     rlcf->asked.file = cf->conf_file->file.name.data;
     rlcf->asked.line = cf->conf_file->line;
 
@@ -320,6 +326,49 @@ ngx_http_referral_consent_string(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/*
+ * Whether what is merged now answers no page: the endpoint, or what leaves all
+ * of its paths to a location inside, as a server does with "location /".
+ */
+
+static ngx_uint_t
+ngx_http_referral_pageless(ngx_conf_t *cf, ngx_http_referral_loc_conf_t *prev)
+{
+    ngx_queue_t                *q;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_location_queue_t  *lq;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname) {
+        return prev->pageless;
+    }
+
+    if (clcf->handler == ngx_http_referral_api_handler) {
+        return 1;
+    }
+
+    if (clcf->locations == NULL || clcf->regex != NULL) {
+        return 0;
+    }
+
+    for (q = ngx_queue_head(clcf->locations);
+         q != ngx_queue_sentinel(clcf->locations);
+         q = ngx_queue_next(q))
+    {
+        lq = (ngx_http_location_queue_t *) q;
+
+        if (lq->inclusive != NULL
+            && lq->inclusive->name.len <= ngx_max(clcf->name.len, 1))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* A ticket goes by the name of a parameter of the program. */
 
 ngx_int_t
@@ -333,15 +382,17 @@ ngx_http_referral_consent_merge(ngx_conf_t *cf,
         conf->pass = prev->pass;
     }
 
+    conf->pageless = ngx_http_referral_pageless(cf, prev);
+
     if (conf->program == NULL) {
         return NGX_OK;
     }
 
     if (conf->consent != NULL) {
-        conf->program->asks = 1;
+        conf->program->asks |= !conf->pageless;
 
     } else {
-        conf->program->assumes = 1;
+        conf->program->assumes |= !conf->pageless;
     }
 
     if (!conf->pass || conf->program->params.nelts != 0) {

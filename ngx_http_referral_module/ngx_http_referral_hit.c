@@ -55,9 +55,12 @@ ngx_http_referral_lookup(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
     ngx_str_null(&customer);
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
 
-    /* before the snapshot, which must not outlive what a variable may do */
+    /*
+     * before the snapshot, which must not outlive what a variable may do; a
+     * ticket is looked up ahead of the storefront, who may have to say it
+     */
 
-    if (rlcf->customer != NULL
+    if (rlcf->customer != NULL && hit->clicked == 0
         && ngx_http_complex_value(r, rlcf->customer, &customer) != NGX_OK)
     {
         return NGX_ERROR;

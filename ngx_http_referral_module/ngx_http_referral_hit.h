@@ -92,6 +92,12 @@ ngx_uint_t ngx_http_referral_ticket(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, referral_str_t value,
     referral_touch_t *touch);
 
+/* The touch of a ticket becomes the cookie, as if it were clicked now: of a
+   code that still is one, and for a person. */
+ngx_int_t ngx_http_referral_ticket_take(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch);
+
 /* Adds a ticket of the hit to where it leads. */
 ngx_int_t ngx_http_referral_ticket_add(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *location);

@@ -378,27 +378,20 @@ ngx_http_referral_ticket_page(ngx_http_request_t *r,
     ngx_str_set(&ctx->cache, "no-store");
     ctx->status = NGX_HTTP_MOVED_TEMPORARILY;
 
-    if (ngx_http_referral_strip_param(r, hit, &ctx->location) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     if (ctx->consent) {
-        hit->wellformed = 1;
-        hit->clicked = touch->time;
-        hit->code.len = touch->code_len;
-        hit->code.data = touch->code;
-        hit->channel.len = touch->channel_len;
-        hit->channel.data = touch->channel;
-
-        if (ngx_http_referral_lookup(r, hit) != NGX_OK
-            || ngx_http_referral_remember(r, ctx, hit) != NGX_OK)
-        {
+        if (ngx_http_referral_ticket_take(r, ctx, hit, touch) != NGX_OK) {
             return NGX_ERROR;
         }
 
         if (hit->class == REFERRAL_CLASS_PREFETCH) {
             ctx->status = ngx_http_referral_status(hit);
         }
+    }
+
+    if (ctx->status == NGX_HTTP_MOVED_TEMPORARILY
+        && ngx_http_referral_strip_param(r, hit, &ctx->location) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_http_referral_answer(r, ctx);

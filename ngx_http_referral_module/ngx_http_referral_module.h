@@ -123,8 +123,8 @@ typedef struct {
     ngx_http_referral_cookie_conf_t  cookie;
     ngx_uint_t                   prefetch;
     ngx_flag_t                   gpc_ignore;
-    unsigned                     asks:1;        /* for consent, somewhere */
-    unsigned                     assumes:1;     /* it, somewhere */
+    unsigned                     asks:1;        /* for consent, some page */
+    unsigned                     assumes:1;     /* it, some page */
     referral_agents_t           *agents;        /* NULL: bots off */
     ngx_array_t                  ban_referers;  /* char *, of hosts */
     ngx_http_referral_velocity_t  velocity;
@@ -179,6 +179,7 @@ typedef struct {
     ngx_http_complex_value_t    *customer;
     unsigned                     strip:1;       /* here or above, referral is
                                                    on: take X-Referral-* away */
+    unsigned                     pageless:1;    /* no page is answered by it */
 } ngx_http_referral_loc_conf_t;
 
 
@@ -215,6 +216,7 @@ typedef struct {
     unsigned                     consent:1;
     unsigned                     unasked:1;     /* neither given nor refused */
     unsigned                     cookie_read:1;
+    unsigned                     ticket_read:1; /* that of the Referer */
     unsigned                     entered:1;     /* PREACCESS has run once */
     ngx_str_t                    cache;         /* Cache-Control of the answer;
                                                    empty: not our affair */
@@ -450,12 +452,13 @@ size_t ngx_http_referral_printable(ngx_str_t *s, u_char *out);
 ngx_http_referral_ctx_t *ngx_http_referral_visitor(ngx_http_request_t *r,
     ngx_http_referral_program_t *program);
 
-/* The browser holds a cookie of the program, and consent does not cover it. */
+/* The browser holds a cookie of the program, and consent does not cover it;
+   with missing=pass, it is refused. */
 ngx_uint_t ngx_http_referral_withdrawn(ngx_http_request_t *r,
     ngx_http_referral_program_t *program);
 
-/* Takes the ticket of the page the visitor came from for a cookie that it
-   lacks.  NGX_ERROR: out of memory. */
+/* Takes the ticket of the page the visitor came from.  NGX_ERROR: out of
+   memory. */
 ngx_int_t ngx_http_referral_ticket_referer(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
 

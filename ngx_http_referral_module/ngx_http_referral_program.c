@@ -11,6 +11,8 @@
 
 static ngx_http_referral_program_t *ngx_http_referral_program_create(
     ngx_conf_t *cf, ngx_http_referral_main_conf_t *rmcf, ngx_str_t *name);
+static char *ngx_http_referral_either(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_referral_program_handler(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
 static ngx_int_t ngx_http_referral_program_end(ngx_conf_t *cf,
@@ -25,29 +27,25 @@ static ngx_conf_post_t  ngx_http_referral_window_post = {
 
 static ngx_conf_enum_t  ngx_http_referral_codes[] = {
     { ngx_string("registered"), 0 },
-    { ngx_string("open"), 1 },
-    { ngx_null_string, 0 }
+    { ngx_string("open"), 1 }
 };
 
 
 static ngx_conf_enum_t  ngx_http_referral_attribution[] = {
     { ngx_string("last"), REFERRAL_MODEL_LAST },
-    { ngx_string("first"), REFERRAL_MODEL_FIRST },
-    { ngx_null_string, 0 }
+    { ngx_string("first"), REFERRAL_MODEL_FIRST }
 };
 
 
 static ngx_conf_enum_t  ngx_http_referral_prefetch[] = {
     { ngx_string("refuse"), NGX_HTTP_REFERRAL_PREFETCH_REFUSE },
-    { ngx_string("redirect"), NGX_HTTP_REFERRAL_PREFETCH_REDIRECT },
-    { ngx_null_string, 0 }
+    { ngx_string("redirect"), NGX_HTTP_REFERRAL_PREFETCH_REDIRECT }
 };
 
 
 static ngx_conf_enum_t  ngx_http_referral_gpc[] = {
     { ngx_string("honor"), 0 },
-    { ngx_string("ignore"), 1 },
-    { ngx_null_string, 0 }
+    { ngx_string("ignore"), 1 }
 };
 
 
@@ -99,7 +97,7 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
 
     { ngx_string("codes"),
       NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_referral_either,
       0,
       offsetof(ngx_http_referral_program_t, open),
       &ngx_http_referral_codes },
@@ -113,7 +111,7 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
 
     { ngx_string("attribution"),
       NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_referral_either,
       0,
       offsetof(ngx_http_referral_program_t, attribution),
       &ngx_http_referral_attribution },
@@ -141,14 +139,14 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
 
     { ngx_string("prefetch"),
       NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_referral_either,
       0,
       offsetof(ngx_http_referral_program_t, prefetch),
       &ngx_http_referral_prefetch },
 
     { ngx_string("gpc"),
       NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_referral_either,
       0,
       offsetof(ngx_http_referral_program_t, gpc_ignore),
       &ngx_http_referral_gpc },
@@ -369,6 +367,39 @@ ngx_http_referral_program_create(ngx_conf_t *cf,
     }
 
     return program;
+}
+
+
+/* One of two words. */
+
+static char *
+ngx_http_referral_either(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t        *value;
+    ngx_uint_t       *field, i;
+    ngx_conf_enum_t  *words;
+
+    field = (ngx_uint_t *) ((char *) conf + cmd->offset);
+    words = cmd->post;
+    value = cf->args->elts;
+
+    if (*field != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    for (i = 0; i < 2; i++) {
+        if (ngx_strcmp(value[1].data, words[i].name.data) == 0) {
+            *field = words[i].value;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\" directive, it must be "
+                       "\"%V\" or \"%V\"", &value[1], &cmd->name,
+                       &words[0].name, &words[1].name);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_referral_join(ngx_pool_t *pool, ngx_str_t *origin,
     ngx_str_t *rest, ngx_str_t *out);
 static ngx_int_t ngx_http_referral_landing_loop(ngx_conf_t *cf,
     ngx_http_referral_program_t *program, ngx_str_t *rest);
+static ngx_int_t ngx_http_referral_landing_param(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
 
 
 char *
@@ -233,6 +235,10 @@ ngx_http_referral_landing_end(ngx_conf_t *cf,
 {
     ngx_str_t  origin, rest;
 
+    if (ngx_http_referral_landing_param(cf, program) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (program->landing.data[0] == '/') {
 
         if (program->base.len == 0) {
@@ -290,4 +296,44 @@ ngx_http_referral_landing_loop(ngx_conf_t *cf,
     }
 
     return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+}
+
+
+/* It would be taken for a code, and be found before a ticket. */
+
+static ngx_int_t
+ngx_http_referral_landing_param(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program)
+{
+    u_char          *last;
+    ngx_str_t        name;
+    ngx_uint_t       i;
+    referral_str_t   args, value, *params;
+
+    last = program->landing.data + program->landing.len;
+
+    args.data = ngx_strlchr(program->landing.data, last, '?');
+    if (args.data == NULL) {
+        return NGX_OK;
+    }
+
+    args.data++;
+    args.len = last - args.data;
+    params = program->params.elts;
+
+    for (i = 0; i < program->params.nelts; i++) {
+
+        if (referral_arg_get(args, params[i], &value)) {
+            name.len = params[i].len;
+            name.data = (u_char *) params[i].data;
+
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the landing \"%V\" of program \"%V\" has "
+                               "\"%V\", its own \"param\"",
+                               &program->landing, &program->name, &name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }

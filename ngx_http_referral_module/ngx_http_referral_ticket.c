@@ -43,7 +43,9 @@ ngx_http_referral_ticket_add(ngx_http_request_t *r,
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_referral_module);
 
-    hit->clicked = ngx_time();
+    /* by the second, few enough click for one to be recognized */
+
+    hit->clicked = ngx_time() - ngx_time() % REFERRAL_TICKET_STEP;
     ngx_http_referral_touch(hit, &touch);
 
     ticket.data = text;
@@ -60,6 +62,10 @@ ngx_http_referral_ticket_add(ngx_http_request_t *r,
 
     name = hit->program->params.elts;
 
+    location->len = referral_url_strip(ngx_http_referral_str(*location), name,
+                                       hit->program->params.nelts,
+                                       location->data);
+
     p = ngx_pnalloc(r->pool, location->len + name->len + ticket.len + 2);
     if (p == NULL) {
         return NGX_ERROR;
@@ -73,6 +79,30 @@ ngx_http_referral_ticket_add(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_referral_ticket_take(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit,
+    referral_touch_t *touch)
+{
+    hit->wellformed = 1;
+    hit->clicked = touch->time;
+    hit->code.len = touch->code_len;
+    hit->code.data = touch->code;
+    hit->channel.len = touch->channel_len;
+    hit->channel.data = touch->channel;
+
+    if (ngx_http_referral_lookup(r, hit) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* this page is of the shop, the one that was clicked on need not be */
+
+    hit->own_site = 0;
+
+    return ngx_http_referral_remember(r, ctx, hit);
+}
+
+
 /*
  * The banner was answered on the landing, and the visitor went on: only the
  * page it came from has the ticket.
@@ -82,35 +112,20 @@ ngx_int_t
 ngx_http_referral_ticket_referer(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program)
 {
-    ngx_int_t            rc;
-    referral_touch_t     touch;
-    referral_touches_t  *touches;
+    referral_touch_t         touch;
+    ngx_http_referral_hit_t  hit;
 
-    if (ctx->conf->consent == NULL || ctx->cookie == REFERRAL_COOKIE_VALID
-        || !ngx_http_referral_navigates(r)
+    if (ctx->conf->consent == NULL || !ngx_http_referral_navigates(r)
         || !ngx_http_referral_referer_touch(r, program, &touch))
     {
         return NGX_OK;
     }
 
-    touches = ngx_palloc(r->pool, sizeof(referral_touches_t));
-    if (touches == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_memzero(&hit, sizeof(ngx_http_referral_hit_t));
+    hit.program = program;
+    hit.method = REFERRAL_METHOD_GET;
 
-    touches->first = touch;
-    touches->last = touch;
-
-    rc = ngx_http_referral_set_cookie(r, program, touches, &ctx->token,
-                                      &ctx->set_cookie);
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
-    }
-
-    ctx->touches = touches;
-    ctx->cookie = REFERRAL_COOKIE_VALID;
-
-    return NGX_OK;
+    return ngx_http_referral_ticket_take(r, ctx, &hit, &touch);
 }
 
 

@@ -78,6 +78,12 @@ ngx_http_referral_visitor(ngx_http_request_t *r,
 
     if (ctx->consent && !ctx->cookie_read) {
         ngx_http_referral_read_cookie(r, ctx, program);
+    }
+
+    /* the page, not what is asked for on its behalf, answers the visitor */
+
+    if (ctx->consent && !ctx->ticket_read && r == r->main) {
+        ctx->ticket_read = 1;
 
         if (ngx_http_referral_ticket_referer(r, ctx, program) != NGX_OK) {
             return NULL;
@@ -108,7 +114,7 @@ ngx_http_referral_withdrawn(ngx_http_request_t *r,
 
     ngx_http_referral_consent(r, ctx, program);
 
-    if (ctx->consent) {
+    if (ctx->consent || (ctx->unasked && ctx->conf->pass)) {
         return 0;
     }
 
@@ -150,6 +156,7 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
         ctx->program = program;
         ctx->cookie = REFERRAL_COOKIE_NONE;
         ctx->cookie_read = 0;
+        ctx->ticket_read = 0;
         ctx->conf = NULL;
     }
 

@@ -30,6 +30,8 @@ static unsigned char *referral_args_append(unsigned char *out,
     referral_str_t arg, unsigned char before);
 static unsigned char *referral_copy(unsigned char *out,
     const unsigned char *p, size_t len);
+static unsigned char *referral_args_strip(unsigned char *out,
+    referral_str_t query, const referral_str_t *names, size_t n);
 
 
 static int
@@ -502,13 +504,36 @@ referral_args_merge(referral_str_t destination, referral_str_t args,
 }
 
 
+static unsigned char *
+referral_args_strip(unsigned char *out, referral_str_t query,
+    const referral_str_t *names, size_t n)
+{
+    size_t          pos;
+    unsigned char   before;
+    referral_str_t  arg, name;
+
+    pos = 0;
+    before = '?';
+
+    while (referral_arg_next(query, &pos, &arg, &name)) {
+
+        if (!referral_name_in(name, names, n)) {
+            out = referral_args_append(out, arg, before);
+            before = '&';
+        }
+    }
+
+    return out;
+}
+
+
 size_t
 referral_uri_strip(referral_str_t uri, const referral_str_t *names, size_t n,
     unsigned char *out)
 {
-    size_t          i, pos, path;
-    unsigned char  *p, before;
-    referral_str_t  arg, name, query;
+    size_t          i, path;
+    unsigned char  *p;
+    referral_str_t  query;
 
     uri.len = referral_find(uri, '#');
     path = referral_path_len(uri.data, uri.len);
@@ -526,16 +551,30 @@ referral_uri_strip(referral_str_t uri, const referral_str_t *names, size_t n,
         p = referral_escape(p, uri.data[i]);
     }
 
-    pos = 0;
-    before = '?';
+    p = referral_args_strip(p, query, names, n);
 
-    while (referral_arg_next(query, &pos, &arg, &name)) {
+    return (size_t) (p - out);
+}
 
-        if (!referral_name_in(name, names, n)) {
-            p = referral_args_append(p, arg, before);
-            before = '&';
-        }
-    }
+
+size_t
+referral_url_strip(referral_str_t url, const referral_str_t *names, size_t n,
+    unsigned char *out)
+{
+    size_t          head, path;
+    unsigned char  *p;
+    referral_str_t  query;
+
+    head = referral_find(url, '#');
+    path = referral_path_len(url.data, head);
+
+    query = url;
+    query.len = head;
+    query = referral_query(query, path);
+
+    p = referral_copy(out, url.data, path);
+    p = referral_args_strip(p, query, names, n);
+    p = referral_copy(p, url.data + head, url.len - head);
 
     return (size_t) (p - out);
 }

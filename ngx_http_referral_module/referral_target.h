@@ -81,5 +81,13 @@ size_t referral_args_merge(referral_str_t destination, referral_str_t args,
 size_t referral_uri_strip(referral_str_t uri, const referral_str_t *names,
     size_t n, unsigned char *out);
 
+/*
+ * A location, as referral_args_merge() wrote it, without those parameters;
+ * its fragment stays.  out holds url.len bytes, and may be url.
+ */
+
+size_t referral_url_strip(referral_str_t url, const referral_str_t *names,
+    size_t n, unsigned char *out);
+
 
 #endif /* REFERRAL_TARGET_H */

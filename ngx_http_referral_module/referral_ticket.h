@@ -7,8 +7,8 @@
  *
  * It is written as the cookie is, by a key of its own purpose, so that
  * neither passes for the other: 1.KID.TIME.CODE.CHANNEL..MAC.  It has no
- * click id, and is the same for all who click in one second: nobody is told
- * apart by it.  The dots keep it apart from any code.
+ * click id, and is the same for all who click in REFERRAL_TICKET_STEP: nobody
+ * is told apart by it.  The dots keep it apart from any code.
  */
 
 #ifndef REFERRAL_TICKET_H
@@ -18,6 +18,7 @@
 
 
 #define REFERRAL_TICKET_LIFE  86400         /* seconds */
+#define REFERRAL_TICKET_STEP  600           /* its time is a multiple of */
 
 
 /*

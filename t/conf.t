@@ -254,6 +254,7 @@ right($_, block($_)) for
     'landing https://shop.example;', 'landing http://shop.example:8080/a?b#c;',
     'landing "https://shop.example/größe x";', 'landing http://[::1]:80/;',
     'base https://shop.example:8443;', 'landing /hello; base http://a.b;',
+    'landing https://a.b/ref=c?xref=d&ref&e=ref#?ref=f; param ref;',
     'to off;', 'to on;', 'to on /products /p/;',
     'pass_args none;', 'pass_args all;', 'pass_args utm_* gclid;',
     'codes open;', 'codes registered;', 'case_sensitive on;',
@@ -266,6 +267,42 @@ right($_, block($_)) for
     'bots off;', "bots $files/bots;",
     'retention clicks=90d;', 'retention clicks=off journal=off;',
     'retention journal=off;', 'retention clicks=10y;';
+
+# Entries that are hardly meant so: nginx starts, and says it.
+
+file('bots.wide', <<'EOT', 0644);
+# a browser would never match: Mozilla
+AcmeReader
+mozilla
+  ~^Mozilla/5\.0 \(X11
+~firefox/[0-9]
+AppleWebKit/605.1.15 (KHTML, like Gecko) Version
+~android.*mobile
+iphone
+ iPhone # all of them
+BeeReader # of the bees
+~bee(reader|writer) #1
+#Chrome
+C#Reader
+EOT
+
+my ($wide, $warned) = nginx_t(conf(block("bots $files/bots.wide;")));
+is($wide, 0, 'right: a list that is too wide');
+is(join("\n", map { s/^.*\[warn\] \S+ //r } $warned
+    =~ m{^(.*\[warn\].*) of "\Q$files\E/bots.wide" in /\S+:\d+$}mg),
+    join("\n", map { "entry $_" }
+    'matches Chrome, whose visitors will not count, in line 3',
+    'matches Firefox, whose visitors will not count, in line 4',
+    'matches Firefox, whose visitors will not count, in line 5',
+    'matches Safari, whose visitors will not count, in line 6',
+    'matches phones with Android, whose visitors will not count, in line 7',
+    'matches the iPhone, whose visitors will not count, in line 8',
+    'has " #", which begins no comment, in line 9',
+    'has " #", which begins no comment, in line 10',
+    'has " #", which begins no comment, in line 11'),
+    'with a warning for each such entry') or diag($warned);
+(undef, $warned) = nginx_t(conf(block("bots $files/bots;")));
+unlike($warned, qr/\[warn\]/, 'none for a good list');
 
 wrong($_->[1], $_->[0], block($_->[0])) for
     ['link "^/r/(.*)$";', qr/there is no group "\(\?<code>/],
@@ -294,6 +331,8 @@ wrong($_->[1], $_->[0], block($_->[0])) for
     ['landing https://shop.example/r/ANNA;', qr/is itself a link/],
     ['landing https://shop.example:443/%72/ANNA?x#y;', qr/is itself a link/],
     ['landing /r/ANNA; base https://shop.example;', qr/is itself a link/],
+    ['landing /a?b=c&ref=x#y; base https://a.b; param via ref;',
+        qr/the landing "\S+" of program "friends" has "ref", its own "param"/],
     ['landing /a; landing /b;', qr/is duplicate/],
     ['base https://shop.example/;', qr/must end after host/],
     ['base shop.example;', qr/must begin with/],
@@ -302,9 +341,10 @@ wrong($_->[1], $_->[0], block($_->[0])) for
     ['to on x;', qr/begin with "\/"/], ['to on; to off;', qr/is duplicate/],
     ['pass_args a=b;', qr/needs "none"/], ['pass_args *;', qr/needs "none"/],
     ['pass_args none a; pass_args b;', qr/is duplicate/],
-    ['codes some;', qr/invalid value/], ['codes open; codes open;', qr/dup/],
+    ['codes some;', qr/"some" in "codes" .* "registered" or "open" in /],
+    ['codes open; codes open;', qr/"codes" directive is duplicate/],
     ['case_sensitive yes;', qr/invalid value/],
-    ['attribution middle;', qr/invalid value/],
+    ['attribution middle;', qr/"attribution" .* be "last" or "first" in /],
     ['window 0;', qr/between 1s and 400d/], ['window 401d;', qr/between/],
     ['window x;', qr/invalid value/], ['window 1d; window 1d;', qr/duplicate/],
     ['unique 25h;', qr/at most 24h/], ['unique x;', qr/invalid value/],
@@ -321,7 +361,10 @@ wrong($_->[1], $_->[0], block($_->[0])) for
     ['cookie __Host-ref secure=off;', qr/"secure=off"/],
     ['cookie __Secure-ref secure=off;', qr/"secure=off"/],
     ['cookie __Host-;', qr/only a prefix/], ['cookie a; cookie b;', qr/dup/],
-    ['prefetch x;', qr/invalid value/], ['gpc x;', qr/invalid value/],
+    ['prefetch off;', qr/invalid value "off" in "prefetch" directive, it must /
+        . qr/be "refuse" or "redirect" in /],
+    ['gpc on;', qr/"on" in "gpc" directive, it must be "honor" or "ignore" in /],
+    ['gpc honor; gpc honor;', qr/"gpc" directive is duplicate in /],
     ['bots /none;', qr/No such file/],
     ["bots $files/bots.bad;", qr/line 3 of/], ['bots off; bots off;', qr/dup/],
     ['retention;', qr/number of arguments/],

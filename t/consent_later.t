@@ -66,6 +66,19 @@ my $t = Referral::Nginx->new(upstream => \&storefront, conf => <<'EOC');
             referral_consent $consent missing=drop;
             rewrite ^/drop(/r/.*) $1 break;
         }
+        location /off/ {
+            referral off;
+            auth_request /auth;
+            proxy_pass http://%%UPSTREAM%%;
+        }
+        location /members/ {
+            auth_request /auth;
+            proxy_pass http://%%UPSTREAM%%;
+        }
+        location = /auth {
+            proxy_set_header X-Partner $referral_code;
+            proxy_pass http://%%UPSTREAM%%;
+        }
         location /moved/ { try_files /none @refused; }
         location @refused {
             referral_consent 0;
@@ -94,6 +107,8 @@ EOC
 
 $t->start;
 $t->api(PUT => "/v1/codes/$_", { owner => "u-$_" }) for qw(ANNA42 BOB7 ENDED);
+$t->api(PUT => '/v1/codes/LANDS', { owner => 'lara',
+    landing => '/welcome?ref=friends-page&a=1&via=lara&ref=2#top' });
 
 my $secret = do {
     open my $f, '<', $t->dir . '/referral.key' or die $!;
@@ -110,7 +125,9 @@ the_next_page();
 forgeries();
 many_visitors();
 older_and_newer();
+asked_again();
 two_hosts();
+readme();
 configuration();
 browser();
 no_person();
@@ -199,6 +216,10 @@ sub the_click {
 
     like(landing('/p?a=1&ref=ANNA42'), qr{^/p\?a=1&ref=1\.1\.\w+\.ANNA42\.\.\.},
         '?ref= is answered likewise');
+    is(landing('/r/LANDS') =~ s/1\.1\.\w+\.LANDS\.\.\.[\w-]+$/ticket/r,
+        '/welcome?a=1&ref=ticket', 'in the place of what the landing has');
+    like(landing('/drop/r/LANDS'), qr/\?ref=friends-page&a=1&via=lara&ref=2$/,
+        'which is as it is, without one');
     unlike(landing('/r/ANNA42', Cookie => $no), qr/ref=/, 'refused: no ticket');
     unlike(landing('/r/ANNA42', 'Sec-GPC' => 1), qr/ref=/, 'GPC: no ticket');
     unlike(landing('/drop/r/ANNA42'), qr/ref=/, 'missing=drop: no ticket');
@@ -209,8 +230,12 @@ sub the_click {
 
 
 sub the_answer {
+    my $now = time();
     my $to = landing('/r/ANNA42/wa');
     my ($time) = $to =~ /ref=1\.1\.(\w+)/;
+
+    ok(grep({ $time eq base36($_ - $_ % 600) } $now, time()),
+        'a ticket of ten minutes: nobody is found by the second');
 
     is(counted($t, sub { $r = $t->get("$to&x=1", Cookie => $yes,
         'User-Agent' => "$chrome answered") }), '',
@@ -261,11 +286,18 @@ sub the_next_page {
     like(cookie($r), qr/ANNA42/, 'a form of the landing');
     is(order('p1')->{code}, 'ANNA42', 'and the order it sends is attributed');
 
-    my $bob = forged(10, code => 'BOB7');
+    $r = $t->get('/members/a', %on);
+    like(cookie($r), qr/ANNA42/, 'a page that asks another first: for itself');
+    is(seen($r), '/members/a ANNA42', 'and its storefront is told');
+
     my %not = (
         'consent not given' => { Cookie => undef },
         'consent refused' => { Cookie => $no },
         'GPC' => { 'Sec-GPC' => 1 },
+        'a crawler' => { 'User-Agent' => 'Googlebot/2.1' },
+        'a page fetched ahead' => { 'Sec-Purpose' => 'prefetch' },
+        'a code that is none' => { Referer => $page =~ s/ref=.*/'ref='
+            . forged(10, code => 'NONE')/er },
         'a picture' => { 'Sec-Fetch-Dest' => 'image' },
         'an old browser, no page' => { 'Sec-Fetch-Dest' => undef,
             'Accept' => 'image/png' },
@@ -296,6 +328,8 @@ sub the_next_page {
     $r = $t->get('/shop', %on, 'Sec-Fetch-Dest' => undef,
         'Sec-Fetch-Site' => undef);
     like(cookie($r), qr/ANNA42/, 'an old browser that asks for a page');
+    is(cookie($t->get('/off/a', %on)), '', 'a page that takes no part, whose'
+        . ' subrequest reads a variable: none');
     is(cookie($t->get('/moved/a', %on)), '',
         'a page that another location serves, without consent: none');
 }
@@ -348,6 +382,9 @@ sub forgeries {
         'a code that ended since: no click');
     is(join(' ', $r->status, $r->header('Location'), cookie($r)), '302 /p ',
         'and no cookie');
+    $r = $t->get('/shop', Cookie => $yes, 'Sec-Fetch-Site' => 'same-origin',
+        Referer => 'http://127.0.0.1:' . $t->port . "/p?ref=$ended");
+    is(cookie($r), '', 'nor for the next page');
 }
 
 
@@ -393,8 +430,92 @@ sub older_and_newer {
         'a page of the history does not undo what was clicked since');
     my $old = 'ref_friends=' . sign('friends', '1.1.' . base36(time() - 3600)
         . '.BOB7..', 'cookie');
-    like(cookie($t->get('/p?ref=' . forged(60), Cookie => "$yes; $old")),
-        qr/ANNA42\.\.\.\w+\.BOB7/, 'a later click is the last touch, BOB7 first');
+    my %older = (Cookie => "$yes; $old", 'Sec-Fetch-Site' => 'same-origin');
+    my $last = qr/ANNA42\.\.\.\w+\.BOB7/;
+    my $page = '/p?ref=' . forged(60);
+    like(cookie($t->get($page, Cookie => "$yes; $old")), $last,
+        'a later click is the last touch, BOB7 first');
+    like(cookie($t->get($page, %older)), $last,
+        'also when the banner reloads the page');
+    $r = $t->get('/shop', %older,
+        Referer => 'http://127.0.0.1:' . $t->port . $page);
+    like(cookie($r), $last, 'and on the next page');
+    is(seen($r), '/shop ANNA42', 'whose storefront is told');
+}
+
+
+# The cookie of the banner has expired, ours has not.
+
+sub asked_again {
+    my ($mine) = cookie($t->get('/r/BOB7', Cookie => $yes));
+
+    $r = $t->get('/shop', Cookie => $mine);
+    is(join(' ', cookie($r), seen($r)), ' /shop -',
+        'until there is an answer, a cookie is neither used nor deleted');
+    is($r->header('Cache-Control'), 'public, max-age=600', 'no change');
+    $r = $t->get('/shop', Cookie => "$yes; $mine");
+    is(seen($r), '/shop BOB7', 'and is of use when it is yes');
+
+    for my $h ([Cookie => "$no; $mine"],
+        ['Sec-GPC' => 1, Cookie => $mine])
+    {
+        is(cookie($t->get('/shop', @$h)), 'ref_friends=', "@$h: deleted");
+    }
+
+    is(cookie($t->get('/drop/x', Cookie => $mine)), 'ref_friends=',
+        'with missing=drop, no answer is one');
+}
+
+
+# What README tells to paste, of one consent tool's cookie.
+
+sub readme {
+    open my $f, '<', "$Referral::Nginx::ROOT/README.md" or die $!;
+    my ($text) = do { local $/; <$f> }
+        =~ /^### referral_consent\n(.*?)^### /ms;
+    my ($first, $second) = map { /^(map .*?)^(referral_consent .*?)$/ms
+        ? [$1, $2] : () } $text =~ /^```nginx\n(.*?)^```$/msg;
+
+    my $p = Referral::Nginx->new(conf => <<EOC);
+    referral_store %%STORE%% intake_path=%%INTAKE%%;
+    referral_key_file %%KEY%%;
+    referral_program friends {
+        link "^/r/(?<code>\\w+)\$"; param ref; codes open;
+        landing https://shop.example/;
+    }
+    $first->[0] $second->[0]
+    server { listen 127.0.0.1:%%PORT%%; referral friends; $first->[1]
+        location /kids/ { $second->[1] }
+        location /dnt/ { $second->[1] } }
+EOC
+    $p->start;
+
+    my $is = sub {
+        my ($path, %h) = @_;
+        my $got = $p->get("$path/a?ref=ANNA42", %h);
+        return cookie($got) ? 'yes'
+            : $got->header('Location') =~ /ref=/ ? 'unasked' : 'no';
+    };
+    my ($given, $refused) = map { "consent={necessary:true,marketing:$_,at:1}" }
+        qw(true false);
+
+    for (['', {}, 'unasked'], ['', { Cookie => $given }, 'yes'],
+        ['', { Cookie => $refused }, 'no'],
+        ['', { Cookie => 'consent=at:1,email_marketing:true' }, 'no'],
+        ['', { Cookie => 'consent=marketing:true' }, 'yes'],
+        ['/dnt', {}, 'unasked'], ['/dnt', { Cookie => $given }, 'yes'],
+        ['/dnt', { Cookie => $refused }, 'no'],
+        ['/dnt', { DNT => 0, Cookie => $given }, 'yes'],
+        ['/dnt', { DNT => 1, Cookie => $given }, 'no'],
+        ['/dnt', { DNT => 1 }, 'no'], ['/dnt/,marketing:true', {}, 'unasked'],
+        ['/kids', { DNT => 0, Cookie => $given }, 'no'],
+        ['/kids', { Cookie => $given }, 'no'], ['/kids', {}, 'no'])
+    {
+        my ($path, $h, $answer) = @$_;
+        is($is->($path, %$h), $answer, join ' ', "README: $path", %$h);
+    }
+
+    $p->stop;
 }
 
 
@@ -410,8 +531,9 @@ sub no_person {
 
     unlike(landing('/r/ANNA42', 'User-Agent' => 'Googlebot/2.1'), qr/ref=/,
         'a crawler gets no ticket');
-    is($t->get('/p?ref=' . $ticket, %h, 'Sec-Purpose' => 'prefetch')->status,
-        503, 'what fetches ahead is refused');
+    $r = $t->get('/p?ref=' . $ticket, %h, 'Sec-Purpose' => 'prefetch');
+    is(join(' ', $r->status, $r->header('Location') // '-', cookie($r)),
+        '503 - ', 'what fetches ahead is refused');
     $r = $t->get("/p?ref=$ticket", %h, 'Sec-Fetch-Dest' => 'image',
         'Sec-Fetch-Mode' => 'no-cors', 'Sec-Fetch-Site' => 'cross-site');
     is(join(' ', $r->status, cookie($r)), '302 ',
@@ -443,6 +565,13 @@ sub configuration {
         . " missing=pass; $frame[2]");
     like($out, qr/"missing=pass" needs a "param" in program "a" in \S+:\d+/,
         'missing=pass without a parameter to pass it in');
+    for my $alone (qw(missing=pass missing=drop)) {
+        ($code, $out) = nginx_t("$frame[0] param ref; $frame[1]"
+            . " referral_consent $alone; $frame[2]");
+        like($out, qr/ needs a string before "missing=" in \S+:\d+/,
+            "$alone without its string");
+        isnt($code, 0, 'is refused');
+    }
     ($code, $out) = nginx_t("$frame[0] $frame[1] referral_consent \$arg_c"
         . " missing=ask; $frame[2]");
     like($out, qr/"missing=ask" is neither/, 'another word');

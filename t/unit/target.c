@@ -286,6 +286,43 @@ strips(void)
 }
 
 
+static void
+strip_url(const char *url, const char *want)
+{
+    size_t           len;
+    unsigned char   *out;
+    referral_str_t   names[2];
+
+    names[0] = str("ref");
+    names[1] = str("via");
+
+    len = strlen(url);
+    out = room(len);
+    memcpy(out, url, len);
+
+    len = referral_url_strip((referral_str_t) { len, out }, names, 2, out);
+
+    tap_is_str(out, len, want, want);
+
+    free(out);
+}
+
+
+static void
+url_strips(void)
+{
+    strip_url("https://a.b/p?ref=A&x=1&via=B&ref#ref=C",
+              "https://a.b/p?x=1#ref=C");
+    strip_url("https://a.b?ref=A", "https://a.b");
+    strip_url("https://a.b/p?x=1&y#?ref=A", "https://a.b/p?x=1&y#?ref=A");
+    strip_url("https://a.b/ref=A?refx=A&xref=B",
+              "https://a.b/ref=A?refx=A&xref=B");
+    strip_url("//a?x=%3Fref%3DA&ref=B&y#", "//a?x=%3Fref%3DA&y#");
+    strip_url("/p#", "/p#");
+    strip_url("/", "/");
+}
+
+
 int
 main(void)
 {
@@ -328,6 +365,7 @@ main(void)
     merges();
     merge_limits();
     strips();
+    url_strips();
 
     return tap_done();
 }
