@@ -138,13 +138,12 @@ sub verify {
 
 subtest 'nginx -t and failed reloads touch nothing' => sub {
     my $t = Referral::Nginx->new(conf => conf(PARAMS => 'commit=durable'));
-    my ($dir, $store) = ($t->dir, $t->store);
+    my $store = $t->store;
 
     my $test = sub {
         my ($text) = @_;
         $t->conf($text);
-        my $out = `'$Referral::Nginx::BINARY' -t -p '$dir/' -c '@{[ $t->file ]}' -e stderr 2>&1`;
-        return ($? >> 8, $out);
+        return $t->check;
     };
 
     my ($code, $out) = $test->(conf());
@@ -242,7 +241,7 @@ subtest 'the directory' => sub {
 
     rename $store, "$store.away";
     $t->conf(conf(STORE => "$store.away/data.mdb/x"));
-    my $out = `'$Referral::Nginx::BINARY' -t -p '@{[ $t->dir ]}/' -c '@{[ $t->file ]}' -e stderr 2>&1`;
+    my (undef, $out) = $t->check;
     like($out, qr{\[emerg\].* "\Q$store\E\.away/data\.mdb/x" cannot be made, .* in \S+nginx\.conf:\d+$}m,
         'one that cannot be made: in a sentence with file and line');
 
@@ -271,8 +270,7 @@ subtest 'a directory of others' => sub {
     my $other = $t->dir . '/other';
     my $test = sub {
         $t->conf(conf(STORE => $_[0]));
-        my $out = `'$Referral::Nginx::BINARY' -t -p '@{[ $t->dir ]}/' -c '@{[ $t->file ]}' -e stderr 2>&1`;
-        return ($? >> 8, $out);
+        return $t->check;
     };
 
     mkdir $other;

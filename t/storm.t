@@ -201,8 +201,8 @@ $t->allow($inherited);
 
 sub test_loop {
     my ($out) = @_;
-    my $said = `'$Referral::Nginx::BINARY' -t -p '@{[ $t->dir ]}/' -c '@{[ $t->file ]}' -e stderr 2>&1`;
-    print $out $? ? "failed $said\n" : "tested\n";
+    my ($code, $said) = $t->check;
+    print $out $code ? "failed $said\n" : "tested\n";
     sleep 0.1;
 }
 
@@ -341,8 +341,10 @@ while (time < $end) {
 kill USR1 => keys %clients;
 waitpid $_, 0 for keys %clients;
 
+my $slow = $ENV{TEST_NGINX_PRELOAD} ? 4 : 1;
+
 note("$reloads reloads, $upgrades upgrades, $rotated rotations");
-cmp_ok($reloads, '>', $SECONDS, 'reloads');
+cmp_ok($reloads, '>', $SECONDS / $slow, 'reloads');
 cmp_ok($upgrades, '>', 0, 'binary upgrades');
 
 my $click = acknowledged('click');
@@ -358,7 +360,7 @@ is_deeply([grep { !/^(?:read|none)$/ } keys %$look], [], 'reads are answered')
     or diag(explain([map { @{ $look->{$_} } } grep { /status|died/ } keys %$look]));
 is_deeply([keys %$test], ['tested'], 'nginx -t succeeds')
     or diag(explain([map { @$_[0 .. 3] } values %$test]));
-cmp_ok(scalar(@{ $test->{tested} || [] }), '>', $SECONDS / 2, 'and often');
+cmp_ok(scalar(@{ $test->{tested} || [] }), '>', $SECONDS / 2 / $slow, 'and often');
 
 
 # ------------------------------------------------------ nobody lingers -----
@@ -370,7 +372,10 @@ note(sprintf 'the longest took %.1f s', $longest || 0);
 
 my $grown = anonymous() - $settled;
 note("the master has $settled kB, and $grown kB more at the end");
-cmp_ok($grown, '<', 2048, 'the master does not grow');
+SKIP: {
+    skip 'a sanitizer keeps what was freed', 1 if $slow > 1;
+    cmp_ok($grown, '<', 2048, 'the master does not grow');
+}
 
 readers('after the storm');
 

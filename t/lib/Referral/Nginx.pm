@@ -32,6 +32,7 @@ package Referral::Nginx;
 #   allow(qr/.../): lines at alert or emerg that this test expects
 #
 #   my ($code, $out) = nginx_t($conf, %same_arguments);      # nginx -t
+#   my ($code, $out) = $t->check;                            # of this one
 #
 # Environment: TEST_BUILD, TEST_NGINX_BINARY, TEST_NGINX_MODULE (not for a
 # static nginx, which is seen by
@@ -65,7 +66,7 @@ our $MODULE = $ENV{TEST_NGINX_MODULE} || "$BUILD/ngx_http_referral_module.so";
 
 my @valgrind = (qw(valgrind -q --leak-check=full --show-leak-kinds=definite
     --errors-for-leak-kinds=definite --num-callers=30 --keep-debuginfo=yes), "--suppressions=$ROOT/t/valgrind.supp");
-my $patience = $ENV{TEST_VALGRIND} ? 15 : 1;
+my $patience = $ENV{TEST_VALGRIND} ? 15 : $ENV{TEST_NGINX_PRELOAD} ? 3 : 1;
 
 my $owner = $$;
 my @instances;
@@ -129,6 +130,11 @@ sub _frame {
     my $daemon = $self->{daemon} ? 'on' : 'off';
     my $user = $> == 0 ? 'user www-data;' : '';
     my $load = _static() ? '' : "load_module $MODULE;";
+
+    # a new binary is started with what is named here
+
+    $load .= " env $_;" for $ENV{TEST_NGINX_PRELOAD}
+        ? qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS) : ();
 
     return <<EOC;
 $load
@@ -452,17 +458,25 @@ sub restart {
 sub nginx_t {
     my ($conf, %arg) = @_;
     my $self = __PACKAGE__->new(%arg, conf => $conf);
-    my $dir = $self->{dir};
-
-    local $ENV{LD_PRELOAD} = $ENV{TEST_NGINX_PRELOAD} || '';
-    local $ENV{ASAN_OPTIONS} = 'detect_leaks=0';
-    my $out = `'$BINARY' -t -p '$dir/' -c '$dir/nginx.conf' -e stderr 2>&1`;
-    my $code = $? >> 8 || $? & 127;
+    my ($code, $out) = $self->check;
 
     pop @instances;
     $self->_remove;
     $self->{up}->stop if $self->{up};
     return ($code, $out);
+}
+
+
+# nginx -t with the configuration as it is.
+
+sub check {
+    my ($self) = @_;
+
+    local $ENV{LD_PRELOAD} = $ENV{TEST_NGINX_PRELOAD} || '';
+    local $ENV{ASAN_OPTIONS} = 'detect_leaks=0';
+    my $out = `'$BINARY' -t -p '$self->{dir}/' -c '@{[ $self->file ]}' -e stderr 2>&1`;
+
+    return ($? >> 8 || $? & 127, $out);
 }
 
 
