@@ -84,6 +84,7 @@ chmod 0600, $t->dir . '/secrets';
 print $f "$secret\n";
 close $f;
 
+$t->allow(qr/setrlimit\(RLIMIT_NOFILE/) if $ENV{TEST_VALGRIND};
 $t->start;
 $t->api(PUT => '/v1/codes/ANNA42', { owner => 'u1' });
 
