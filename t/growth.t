@@ -429,10 +429,10 @@ my $lost = metric('referral_clicks_lost_total');
 my $used = store()->{used};
 
 ok($t->reload(conf(4 * $map, '1s')), 'a short retention');
-ok(wait_for(sub { (metric('referral_clicks_purged_total') || 0) > 4000 }, 60),
+ok(wait_for(sub { (metric('referral_clicks_purged_total') || 0) > 2000 }, 60),
     'clicks are purged');
 ok(wait_for(sub { store()->{level} ne 'full' }, 30), 'the store is not full');
-ok(wait_for(sub { store()->{used} < $used - (400 << 10) }, 30),
+ok(wait_for(sub { store()->{used} < $used - (200 << 10) }, 30),
     'which gives pages back');
 is(order()->status, 201, 'conversions are taken again');
 counted('purged');
