@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 
 #define REFERRAL_PROGRAM_MAX     24      /* bytes of a program name */
@@ -33,6 +34,17 @@ typedef struct {
     size_t                  len;
     const unsigned char    *data;
 } referral_str_t;
+
+
+/* Zeros are no click. */
+
+static inline int
+referral_click_id_none(const unsigned char id[REFERRAL_CLICK_ID_SIZE])
+{
+    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
+
+    return memcmp(id, none, sizeof(none)) == 0;
+}
 
 
 /* Every call that can fail returns one of these. */

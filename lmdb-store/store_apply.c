@@ -342,9 +342,7 @@ store_resolve(store_txn_t *t, referral_click_t *click, int64_t time)
 void
 store_index_click(store_txn_t *t, store_click_row_t *row, uint64_t seq)
 {
-    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
-
-    if (memcmp(row->click_id, none, sizeof(none)) != 0
+    if (!referral_click_id_none(row->click_id)
         && !store_put_new(t, STORE_CLK, row->click_id, sizeof(row->click_id),
                           &seq, sizeof(seq)))
     {

@@ -202,9 +202,8 @@ store_by_click(store_case_t *c, const referral_event_t *event)
     referral_str_t               channel;
     referral_code_t              code;
     store_click_row_t            row;
-    static const unsigned char   none[REFERRAL_CLICK_ID_SIZE];
 
-    if (memcmp(event->click_id, none, sizeof(none)) == 0) {
+    if (referral_click_id_none(event->click_id)) {
         return 0;
     }
 

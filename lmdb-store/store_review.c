@@ -23,15 +23,13 @@ store_review_key(const store_case_t *c, unsigned char *key)
     unsigned char         seconds[8];
     const store_order_t  *row;
 
-    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
-
     row = &c->order.row;
 
     store_be32(key, c->order.program);
     memset(key + 4, 0, 6);
     memcpy(key + 10, row->click_id, REFERRAL_CLICK_ID_SIZE);
 
-    if (memcmp(row->click_id, none, sizeof(none)) != 0) {
+    if (!referral_click_id_none(row->click_id)) {
         return 1;
     }
 

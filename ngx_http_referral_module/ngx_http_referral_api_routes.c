@@ -10,8 +10,6 @@ static ngx_int_t ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api);
 static ngx_int_t ngx_http_referral_api_not_allowed(
     ngx_http_referral_api_ctx_t *api, ngx_str_t *path);
 static ngx_uint_t ngx_http_referral_api_cross_site(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_referral_api_header(ngx_http_request_t *r,
-    const char *name, size_t len, ngx_str_t *value);
 static ngx_uint_t ngx_http_referral_api_foreign(ngx_http_request_t *r,
     ngx_str_t *origin);
 static void ngx_http_referral_api_no_port(ngx_str_t *host,
@@ -314,10 +312,11 @@ ngx_http_referral_api_cross_site(ngx_http_request_t *r)
     ngx_str_t   site, origin;
     ngx_uint_t  sites, origins;
 
-    sites = ngx_http_referral_api_header(r, "sec-fetch-site",
-                                         sizeof("sec-fetch-site") - 1, &site);
-    origins = ngx_http_referral_api_header(r, "origin", sizeof("origin") - 1,
-                                           &origin);
+    sites = ngx_http_referral_header_lines(r, "sec-fetch-site",
+                                           sizeof("sec-fetch-site") - 1,
+                                           &site);
+    origins = ngx_http_referral_header_lines(r, "origin",
+                                             sizeof("origin") - 1, &origin);
 
     if (sites > 1 || origins > 1) {
         return 1;
@@ -327,40 +326,9 @@ ngx_http_referral_api_cross_site(ngx_http_request_t *r)
         return origin.len != 0 && ngx_http_referral_api_foreign(r, &origin);
     }
 
-    return !(site.len == sizeof("same-origin") - 1
-             && ngx_memcmp(site.data, "same-origin", site.len) == 0)
+    return !referral_same_origin(ngx_http_referral_str(site))
            && !(site.len == sizeof("none") - 1
                 && ngx_memcmp(site.data, "none", site.len) == 0);
-}
-
-
-/* How many lines of that name there are; value: of the last one. */
-
-static ngx_uint_t
-ngx_http_referral_api_header(ngx_http_request_t *r, const char *name,
-    size_t len, ngx_str_t *value)
-{
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    n = 0;
-    ngx_str_null(value);
-
-    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
-            {
-                *value = h[i].value;
-                n++;
-            }
-        }
-    }
-
-    return n;
 }
 
 

@@ -5,8 +5,6 @@
 #include "ngx_http_referral_api.h"
 
 
-static ngx_table_elt_t *ngx_http_referral_api_signature_header(
-    ngx_http_request_t *r);
 static void ngx_http_referral_api_free_secrets(void *data);
 
 
@@ -19,7 +17,8 @@ ngx_int_t
 ngx_http_referral_api_signature(ngx_http_referral_api_ctx_t *api)
 {
     const char                        *why;
-    ngx_table_elt_t                   *h;
+    ngx_str_t                          value;
+    ngx_uint_t                         n;
     ngx_http_request_t                *r;
     ngx_http_referral_api_loc_conf_t  *alcf;
 
@@ -34,12 +33,16 @@ ngx_http_referral_api_signature(ngx_http_referral_api_ctx_t *api)
         return NGX_OK;
     }
 
-    h = ngx_http_referral_api_signature_header(r);
+    /* of several, which one is meant nobody knows */
 
-    why = (h == NULL) ? "there is none, or more than one"
-                      : referral_signature_wrong(alcf->secrets,
-                            ngx_http_referral_str(h->value), ngx_time(),
-                            api->body.data, api->body.len);
+    n = ngx_http_referral_header_lines(r, "referral-signature",
+                                       sizeof("referral-signature") - 1,
+                                       &value);
+
+    why = (n != 1) ? "there is none, or more than one"
+                   : referral_signature_wrong(alcf->secrets,
+                         ngx_http_referral_str(value), ngx_time(),
+                         api->body.data, api->body.len);
 
     if (why == NULL) {
         return NGX_OK;
@@ -51,41 +54,6 @@ ngx_http_referral_api_signature(ngx_http_referral_api_ctx_t *api)
     return ngx_http_referral_api_refuse(&api->problem, NGX_HTTP_UNAUTHORIZED,
                "invalid_signature",
                "the request must carry a valid Referral-Signature");
-}
-
-
-/* NULL also when there are several: which one is meant nobody knows. */
-
-static ngx_table_elt_t *
-ngx_http_referral_api_signature_header(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *found;
-
-    found = NULL;
-
-    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len != sizeof("referral-signature") - 1
-                || ngx_memcmp(h[i].lowcase_key, "referral-signature",
-                              sizeof("referral-signature") - 1)
-                   != 0)
-            {
-                continue;
-            }
-
-            if (found != NULL) {
-                return NULL;
-            }
-
-            found = &h[i];
-        }
-    }
-
-    return found;
 }
 
 

@@ -131,9 +131,7 @@ ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
     hit->paid = r->args.len != 0
                 && referral_args_paid(ngx_http_referral_str(r->args));
     hit->no_activation = referral_no_activation(&req) != 0;
-    hit->own_site = req.sec_fetch_site.len == 11
-                    && ngx_memcmp(req.sec_fetch_site.data, "same-origin", 11)
-                       == 0;
+    hit->own_site = referral_same_origin(req.sec_fetch_site) != 0;
 }
 
 

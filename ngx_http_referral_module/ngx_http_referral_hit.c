@@ -349,9 +349,7 @@ ngx_http_referral_identify(ngx_http_referral_hit_t *hit)
 {
     u_char  text[REFERRAL_CLICK_ID_LEN];
 
-    static const u_char  none[REFERRAL_CLICK_ID_SIZE];
-
-    if (ngx_memcmp(hit->click_id, none, REFERRAL_CLICK_ID_SIZE) == 0) {
+    if (referral_click_id_none(hit->click_id)) {
         (void) ngx_http_referral_click_id(hit->click_id, text);
     }
 }

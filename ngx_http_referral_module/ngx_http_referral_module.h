@@ -483,6 +483,10 @@ ngx_int_t ngx_http_referral_remove_cookie(ngx_http_request_t *r,
 referral_str_t ngx_http_referral_header(ngx_http_request_t *r,
     const char *name, size_t len);
 
+/* How many lines of that name there are; value: of the last one. */
+ngx_uint_t ngx_http_referral_header_lines(ngx_http_request_t *r,
+    const char *name, size_t len, ngx_str_t *value);
+
 
 /* ngx_http_referral_network.c */
 

@@ -114,8 +114,8 @@ ngx_http_referral_create_agents(ngx_conf_t *cf, ngx_str_t *file,
 
     if (agents == NULL) {
         if (file != NULL && line != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in line %ui of \"%V\"",
-                               why, (ngx_uint_t) line, file);
+            (void) ngx_http_referral_file_wrong(cf, file, line, why);
+
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "%s in the list of user agents", why);

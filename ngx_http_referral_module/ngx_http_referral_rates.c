@@ -48,17 +48,11 @@ ngx_http_referral_rates_zone_init(ngx_shm_zone_t *zone, void *data)
     void             *memory;
     ngx_slab_pool_t  *pool;
 
-    if (data) {
-        zone->data = data;
+    if (ngx_http_referral_zone_kept(zone, data)) {
         return NGX_OK;
     }
 
     pool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    if (zone->shm.exists) {
-        zone->data = pool->data;
-        return NGX_OK;
-    }
 
     memory = ngx_slab_alloc(pool,
                             referral_rates_size(NGX_HTTP_REFERRAL_RATES));

@@ -32,23 +32,34 @@ static ngx_slab_pool_t             *shpool;
 static ngx_http_referral_salts_t   *copied;
 
 
+ngx_uint_t
+ngx_http_referral_zone_kept(ngx_shm_zone_t *zone, void *data)
+{
+    if (data) {
+        zone->data = data;
+        return 1;
+    }
+
+    if (zone->shm.exists) {
+        zone->data = ((ngx_slab_pool_t *) zone->shm.addr)->data;
+        return 1;
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data)
 {
     ngx_slab_pool_t             *pool;
     ngx_http_referral_shared_t  *fresh;
 
-    if (data) {
-        zone->data = data;
+    if (ngx_http_referral_zone_kept(zone, data)) {
         return NGX_OK;
     }
 
     pool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    if (zone->shm.exists) {
-        zone->data = pool->data;
-        return NGX_OK;
-    }
 
     if (referral_secret_hide(zone->shm.addr, zone->shm.size) != 0) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, ngx_errno,

@@ -145,9 +145,7 @@ ngx_http_referral_navigates(ngx_http_request_t *r)
     value = ngx_http_referral_header(r, "sec-fetch-site",
                                      sizeof("sec-fetch-site") - 1);
 
-    if (value.len != 0
-        && (value.len != 11 || ngx_memcmp(value.data, "same-origin", 11) != 0))
-    {
+    if (value.len != 0 && !referral_same_origin(value)) {
         return 0;
     }
 

@@ -368,10 +368,9 @@ ngx_http_referral_click_code(ngx_http_referral_program_t *program,
     referral_snapshot_t *snap, const referral_event_t *event,
     referral_str_t *code)
 {
-    referral_click_info_t       click;
-    static const unsigned char  none[REFERRAL_CLICK_ID_SIZE];
+    referral_click_info_t  click;
 
-    return ngx_memcmp(event->click_id, none, sizeof(none)) != 0
+    return !referral_click_id_none(event->click_id)
            && referral_click_get(snap,
                                  ngx_http_referral_program_id(program->index),
                                  event->click_id, &click)

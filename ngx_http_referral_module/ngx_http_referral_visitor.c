@@ -63,6 +63,28 @@ ngx_http_referral_header(ngx_http_request_t *r, const char *name, size_t len)
 }
 
 
+ngx_uint_t
+ngx_http_referral_header_lines(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_str_t *value)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    i = 0;
+    n = 0;
+    part = &r->main->headers_in.headers.part;
+    ngx_str_null(value);
+
+    while ((h = ngx_http_referral_next_header(&part, &i, name, len)) != NULL) {
+        *value = h->value;
+        n++;
+    }
+
+    return n;
+}
+
+
 ngx_http_referral_ctx_t *
 ngx_http_referral_visitor(ngx_http_request_t *r,
     ngx_http_referral_program_t *program)

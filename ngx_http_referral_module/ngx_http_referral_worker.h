@@ -25,8 +25,10 @@
 ngx_int_t ngx_http_referral_worker_init(ngx_cycle_t *cycle);
 void ngx_http_referral_worker_exit(ngx_cycle_t *cycle);
 
-/* The shared zone of salts and statistics; survives reloads. */
+/* Takes over what a zone had in the cycle before: 1, or 0 when it is new. */
+ngx_uint_t ngx_http_referral_zone_kept(ngx_shm_zone_t *zone, void *data);
 
+/* The shared zone of salts and statistics; survives reloads. */
 ngx_int_t ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data);
 ngx_int_t ngx_http_referral_zone_use(ngx_shm_zone_t *zone);
 

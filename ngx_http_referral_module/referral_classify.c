@@ -344,6 +344,13 @@ referral_classify(const referral_request_t *req, referral_agents_t *agents,
 
 
 int
+referral_same_origin(referral_str_t site)
+{
+    return referral_is(site, "same-origin");
+}
+
+
+int
 referral_gpc_on(referral_str_t value)
 {
     return referral_is(value, "1");

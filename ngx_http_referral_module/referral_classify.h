@@ -100,6 +100,10 @@ typedef struct {
 referral_class_t referral_classify(const referral_request_t *req,
     referral_agents_t *agents, referral_why_t *why);
 
+/* Sec-Fetch-Site: a page of the same origin asks. */
+
+int referral_same_origin(referral_str_t site);
+
 /* Sec-GPC, W3C section 3.3: on only when the value is exactly "1". */
 
 int referral_gpc_on(referral_str_t value);
