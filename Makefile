@@ -45,7 +45,7 @@ endif
 
 TEST_NGINX_BINARY ?= $(nginx)
 TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
-PROVE = prove --timer -It/lib -j $(JOBS)
+PROVE = scripts/prove --timer -It/lib -j $(JOBS)
 
 .PHONY: build demo shop test asan long fuzz bench install clean module unit
 .PHONY: fuzz-targets

@@ -157,6 +157,26 @@ store_begin_once(store_txn_t *t, referral_store_t *store, unsigned flags)
 }
 
 
+static int
+store_write_again(int fd, off_t at)
+{
+    ssize_t        n;
+    unsigned char  bytes[4096];
+
+    do {
+        n = pread(fd, bytes, sizeof(bytes), at);
+    } while (n == -1 && errno == EINTR);
+
+    if (n == (ssize_t) sizeof(bytes)) {
+        do {
+            n = pwrite(fd, bytes, sizeof(bytes), at);
+        } while (n == -1 && errno == EINTR);
+    }
+
+    return (n == (ssize_t) sizeof(bytes)) ? 0 : EIO;
+}
+
+
 /*
  * A flush that fails may lose the meta page of the commit before, which the
  * kernel then takes for clean.  Both meta pages are written once more, while
@@ -169,20 +189,13 @@ store_settle(store_txn_t *t)
     int               rc;
     off_t             at;
     MDB_stat          stat;
-    unsigned char     bytes[4096];
     mdb_filehandle_t  fd;
 
     (void) mdb_env_stat(t->store->env, &stat);
     rc = mdb_env_get_fd(t->store->env, &fd);
 
-    for (at = 0; rc == 0 && at < 2 * (off_t) stat.ms_psize;
-         at += (off_t) sizeof(bytes))
-    {
-        if (pread(fd, bytes, sizeof(bytes), at) != (ssize_t) sizeof(bytes)
-            || pwrite(fd, bytes, sizeof(bytes), at) != (ssize_t) sizeof(bytes))
-        {
-            rc = EIO;
-        }
+    for (at = 0; rc == 0 && at < 2 * (off_t) stat.ms_psize; at += 4096) {
+        rc = store_write_again(fd, at);
     }
 
     if (rc == 0 && fdatasync(fd) == -1) {

@@ -16,7 +16,7 @@
 #include "ngx_http_referral_purge.h"
 
 
-#define NGX_HTTP_REFERRAL_RETRY      1000   /* ms between tries to open */
+#define NGX_HTTP_REFERRAL_RETRY      1000   /* ms after what failed */
 #define NGX_HTTP_REFERRAL_MAINTAIN   5000   /* ms between housekeeping */
 #define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
 #define NGX_HTTP_REFERRAL_END        5000   /* ms without progress at the end */
@@ -310,6 +310,8 @@ ngx_http_referral_maintain(referral_intake_t *intake)
 
     if (rc != REFERRAL_OK) {
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 0);
+        committer.next_maintain = ngx_http_referral_now()
+                                  + NGX_HTTP_REFERRAL_RETRY;
         return;
     }
 
@@ -321,6 +323,8 @@ ngx_http_referral_maintain(referral_intake_t *intake)
 
     if (referral_intake_wipe(intake, &more, &err) != REFERRAL_OK) {
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 0);
+        committer.next_maintain = ngx_http_referral_now()
+                                  + NGX_HTTP_REFERRAL_RETRY;
 
     } else if (more) {
         committer.next_maintain = ngx_http_referral_now();
@@ -340,21 +344,22 @@ ngx_http_referral_tick(void)
     referral_error_t  err;
 
     wall = ngx_http_referral_wall();
-    committer.next_tick = UINT64_MAX;
 
     if (referral_store_tick(committer.store, wall, &next, &err)
         != REFERRAL_OK)
     {
         ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_HOLDS, 0);
+        committer.next_tick = ngx_http_referral_now()
+                              + NGX_HTTP_REFERRAL_RETRY;
         return;
     }
 
     ngx_http_referral_recovered(NGX_HTTP_REFERRAL_HOLDS);
 
-    if (next != 0) {
-        committer.next_tick = ngx_http_referral_now()
-                              + (uint64_t) ngx_max(next - wall, 0);
-    }
+    committer.next_tick = (next == 0)
+                          ? UINT64_MAX
+                          : ngx_http_referral_now()
+                            + (uint64_t) ngx_max(next - wall, 0);
 }
 
 

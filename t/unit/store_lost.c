@@ -25,6 +25,7 @@ static struct {
     unsigned            fail;               /* flushes that do */
     unsigned            cut;                /* the power, in this flush */
     unsigned            dead;
+    unsigned            interrupt;          /* writes at an offset */
     unsigned            acked;
     unsigned            taken;
     unsigned char       dirty[PAGES];
@@ -67,6 +68,12 @@ ssize_t
 pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
     ssize_t  rc;
+
+    if (is_data(fd) && shared->interrupt != 0) {
+        shared->interrupt--;
+        errno = EINTR;
+        return -1;
+    }
 
     rc = syscall(SYS_pwrite64, fd, buf, n, offset);
     dirty(fd, (uint64_t) offset, rc);
@@ -238,7 +245,8 @@ begin(test_store_t *ts, referral_intake_t **intake)
 }
 
 
-/* A commit, one that fails in its flush, the same again. */
+/* A commit, one that fails in its flush, the same again; interrupts are no
+   failures. */
 
 static void
 stumble(test_store_t *ts, referral_intake_t *intake, uint32_t program)
@@ -251,6 +259,7 @@ stumble(test_store_t *ts, referral_intake_t *intake, uint32_t program)
         _exit(95);
     }
 
+    shared->interrupt = 2;
     (void) test_apply_all(ts, intake, 0);
 }
 
