@@ -144,14 +144,14 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
 
     const struct {
         ngx_uint_t       present;
-        const char      *name;
+        ngx_str_t        name;
         ngx_str_t        value;
     } headers[] = {
-        { 1, "X-Content-Type-Options", ngx_string("nosniff") },
-        { status == NGX_HTTP_UNAUTHORIZED, "WWW-Authenticate",
+        { 1, ngx_string("X-Content-Type-Options"), ngx_string("nosniff") },
+        { status == NGX_HTTP_UNAUTHORIZED, ngx_string("WWW-Authenticate"),
           ngx_string("Bearer") },
-        { status == NGX_HTTP_NOT_ALLOWED, "Allow", api->allow },
-        { status == NGX_HTTP_SERVICE_UNAVAILABLE, "Retry-After",
+        { status == NGX_HTTP_NOT_ALLOWED, ngx_string("Allow"), api->allow },
+        { status == NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("Retry-After"),
           ngx_string("1") }
     };
 
@@ -159,8 +159,8 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
 
     for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         if (headers[i].present
-            && ngx_http_referral_push_out(r, headers[i].name,
-                                          &headers[i].value)
+            && ngx_http_referral_push_header(r, headers[i].name,
+                                             &headers[i].value)
                == NULL)
         {
             return NGX_ERROR;

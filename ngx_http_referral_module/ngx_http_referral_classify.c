@@ -8,70 +8,45 @@
 #include "ngx_http_referral_hit.h"
 
 
-/* What a click is classified by, in the order of the names. */
+/*
+ * What a click is classified by, in the order of their lengths, so that a
+ * header is compared with a few of them only.
+ */
 
-enum {
-    NGX_HTTP_REFERRAL_FROM = 0,
-    NGX_HTTP_REFERRAL_X_MOZ,
-    NGX_HTTP_REFERRAL_ACCEPT,
-    NGX_HTTP_REFERRAL_PURPOSE,
-    NGX_HTTP_REFERRAL_REFERER,
-    NGX_HTTP_REFERRAL_SEC_CH_UA,
-    NGX_HTTP_REFERRAL_X_PURPOSE,
-    NGX_HTTP_REFERRAL_X_SCANNER,
-    NGX_HTTP_REFERRAL_USER_AGENT,
-    NGX_HTTP_REFERRAL_SEC_PURPOSE,
-    NGX_HTTP_REFERRAL_SEC_FETCH_DEST,
-    NGX_HTTP_REFERRAL_SEC_FETCH_MODE,
-    NGX_HTTP_REFERRAL_SEC_FETCH_SITE,
-    NGX_HTTP_REFERRAL_SEC_FETCH_USER,
-    NGX_HTTP_REFERRAL_ACCEPT_LANGUAGE,
-    NGX_HTTP_REFERRAL_NAMES
+typedef struct {
+    ngx_str_t    name;
+    size_t       value;         /* where it belongs */
+} ngx_http_referral_sign_t;
+
+
+#define ngx_http_referral_sign(name, field)                                   \
+    { ngx_string(name), offsetof(referral_request_t, field) }
+
+static const ngx_http_referral_sign_t  ngx_http_referral_signs[] = {
+    ngx_http_referral_sign("from", from),
+    ngx_http_referral_sign("x-moz", x_moz),
+    ngx_http_referral_sign("accept", accept),
+    ngx_http_referral_sign("purpose", purpose),
+    ngx_http_referral_sign("referer", referer),
+    ngx_http_referral_sign("sec-ch-ua", sec_ch_ua),
+    ngx_http_referral_sign("x-purpose", x_purpose),
+    ngx_http_referral_sign("x-scanner", x_scanner),
+    ngx_http_referral_sign("user-agent", user_agent),
+    ngx_http_referral_sign("sec-purpose", sec_purpose),
+    ngx_http_referral_sign("sec-fetch-dest", sec_fetch_dest),
+    ngx_http_referral_sign("sec-fetch-mode", sec_fetch_mode),
+    ngx_http_referral_sign("sec-fetch-site", sec_fetch_site),
+    ngx_http_referral_sign("sec-fetch-user", sec_fetch_user),
+    ngx_http_referral_sign("accept-language", accept_language),
+    { ngx_null_string, 0 }
 };
 
-
-/* By their length, so that a header is compared with a few of them only. */
-
-static const ngx_str_t  ngx_http_referral_names[NGX_HTTP_REFERRAL_NAMES + 1] = {
-    ngx_string("from"),
-    ngx_string("x-moz"),
-    ngx_string("accept"),
-    ngx_string("purpose"),
-    ngx_string("referer"),
-    ngx_string("sec-ch-ua"),
-    ngx_string("x-purpose"),
-    ngx_string("x-scanner"),
-    ngx_string("user-agent"),
-    ngx_string("sec-purpose"),
-    ngx_string("sec-fetch-dest"),
-    ngx_string("sec-fetch-mode"),
-    ngx_string("sec-fetch-site"),
-    ngx_string("sec-fetch-user"),
-    ngx_string("accept-language"),
-    ngx_null_string
-};
-
-/* The first name of a length; the last one is of none. */
+/* The first of each length from 0 on; the last one is of none. */
 
 #define NGX_HTTP_REFERRAL_LONGEST  15
 
 static const u_char  ngx_http_referral_first[NGX_HTTP_REFERRAL_LONGEST + 1] = {
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_FROM,
-    NGX_HTTP_REFERRAL_X_MOZ,
-    NGX_HTTP_REFERRAL_ACCEPT,
-    NGX_HTTP_REFERRAL_PURPOSE,
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_SEC_CH_UA,
-    NGX_HTTP_REFERRAL_USER_AGENT,
-    NGX_HTTP_REFERRAL_SEC_PURPOSE,
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_NAMES,
-    NGX_HTTP_REFERRAL_SEC_FETCH_DEST,
-    NGX_HTTP_REFERRAL_ACCEPT_LANGUAGE
+    15, 15, 15, 15, 0, 1, 2, 3, 15, 5, 8, 9, 15, 15, 10, 14
 };
 
 
@@ -86,15 +61,11 @@ static const u_char  ngx_http_referral_first[NGX_HTTP_REFERRAL_LONGEST + 1] = {
 #define NGX_HTTP_REFERRAL_BURST_WINDOW  4000
 #define NGX_HTTP_REFERRAL_BURST_ADD     4
 
-/* Counts them all: while it stands at 0, nobody's network is looked at. */
-
-#define NGX_HTTP_REFERRAL_BURST_ANY     1
-
 
 static void ngx_http_referral_collect(ngx_http_request_t *r,
-    referral_str_t *value);
-static void ngx_http_referral_request(ngx_http_request_t *r,
-    ngx_http_referral_hit_t *hit, referral_request_t *req);
+    referral_request_t *req);
+static ngx_uint_t ngx_http_referral_is_sign(ngx_table_elt_t *h,
+    const ngx_http_referral_sign_t *sign);
 static void ngx_http_referral_banned(ngx_http_referral_hit_t *hit,
     referral_str_t referer);
 static void ngx_http_referral_burst(ngx_http_request_t *r,
@@ -109,7 +80,16 @@ ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
 {
     referral_request_t  req;
 
-    ngx_http_referral_request(r, hit, &req);
+    ngx_memzero(&req, sizeof(referral_request_t));
+    ngx_http_referral_collect(r, &req);
+
+    req.method = hit->method;
+#if (NGX_HTTP_SSL)
+    req.tls = (r->connection->ssl != NULL);
+#endif
+
+    ngx_http_referral_agent(req.user_agent, &hit->agent);
+    req.agent = &hit->agent;
 
     hit->class = referral_classify(&req, hit->program->agents, &hit->why);
 
@@ -138,13 +118,13 @@ ngx_http_referral_classify(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
 /* The first header of each name, in one pass over all of them. */
 
 static void
-ngx_http_referral_collect(ngx_http_request_t *r, referral_str_t *value)
+ngx_http_referral_collect(ngx_http_request_t *r, referral_request_t *req)
 {
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    ngx_memzero(value, NGX_HTTP_REFERRAL_NAMES * sizeof(referral_str_t));
+    ngx_uint_t                       i;
+    referral_str_t                  *value;
+    ngx_list_part_t                 *part;
+    ngx_table_elt_t                 *h;
+    const ngx_http_referral_sign_t  *sign;
 
     for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
         h = part->elts;
@@ -155,57 +135,71 @@ ngx_http_referral_collect(ngx_http_request_t *r, referral_str_t *value)
                 continue;
             }
 
-            for (n = ngx_http_referral_first[h[i].key.len];
-                 ngx_http_referral_names[n].len == h[i].key.len;
-                 n++)
-            {
-                if (value[n].data == NULL
-                    && ngx_memcmp(h[i].lowcase_key,
-                                  ngx_http_referral_names[n].data,
-                                  h[i].key.len)
-                       == 0)
-                {
-                    value[n] = ngx_http_referral_str(h[i].value);
-                    break;
+            sign = &ngx_http_referral_signs[
+                                       ngx_http_referral_first[h[i].key.len]];
+
+            for ( /* void */ ; sign->name.len == h[i].key.len; sign++) {
+
+                if (!ngx_http_referral_is_sign(&h[i], sign)) {
+                    continue;
                 }
+
+                value = (referral_str_t *) ((u_char *) req + sign->value);
+
+                if (value->data == NULL) {
+                    *value = ngx_http_referral_str(h[i].value);
+                }
+
+                break;
             }
         }
     }
 }
 
 
-static void
-ngx_http_referral_request(ngx_http_request_t *r, ngx_http_referral_hit_t *hit,
-    referral_request_t *req)
+/* Their beginning and their end, which overlap; none has less than four. */
+
+static ngx_inline ngx_uint_t
+ngx_http_referral_is_sign(ngx_table_elt_t *h,
+    const ngx_http_referral_sign_t *sign)
 {
-    referral_str_t  value[NGX_HTTP_REFERRAL_NAMES];
+    size_t         tail;
+    uint32_t       a, b;
+    uint64_t       c, d;
+    const u_char  *key, *name;
 
-    ngx_http_referral_collect(r, value);
+    key = h->lowcase_key;
+    name = sign->name.data;
 
-    req->method = hit->method;
-#if (NGX_HTTP_SSL)
-    req->tls = (r->connection->ssl != NULL);
-#else
-    req->tls = 0;
-#endif
-    req->user_agent = value[NGX_HTTP_REFERRAL_USER_AGENT];
-    req->accept = value[NGX_HTTP_REFERRAL_ACCEPT];
-    req->accept_language = value[NGX_HTTP_REFERRAL_ACCEPT_LANGUAGE];
-    req->referer = value[NGX_HTTP_REFERRAL_REFERER];
-    req->sec_purpose = value[NGX_HTTP_REFERRAL_SEC_PURPOSE];
-    req->x_purpose = value[NGX_HTTP_REFERRAL_X_PURPOSE];
-    req->x_moz = value[NGX_HTTP_REFERRAL_X_MOZ];
-    req->sec_fetch_dest = value[NGX_HTTP_REFERRAL_SEC_FETCH_DEST];
-    req->sec_fetch_mode = value[NGX_HTTP_REFERRAL_SEC_FETCH_MODE];
-    req->sec_fetch_site = value[NGX_HTTP_REFERRAL_SEC_FETCH_SITE];
-    req->sec_fetch_user = value[NGX_HTTP_REFERRAL_SEC_FETCH_USER];
-    req->sec_ch_ua = value[NGX_HTTP_REFERRAL_SEC_CH_UA];
-    req->from = value[NGX_HTTP_REFERRAL_FROM];
-    req->x_scanner = value[NGX_HTTP_REFERRAL_X_SCANNER];
+    if (sign->name.len < sizeof(c)) {
+        tail = sign->name.len - sizeof(a);
 
-    if (req->sec_purpose.len == 0) {
-        req->sec_purpose = value[NGX_HTTP_REFERRAL_PURPOSE];
+        ngx_memcpy(&a, key, sizeof(a));
+        ngx_memcpy(&b, name, sizeof(b));
+
+        if (a != b) {
+            return 0;
+        }
+
+        ngx_memcpy(&a, key + tail, sizeof(a));
+        ngx_memcpy(&b, name + tail, sizeof(b));
+
+        return a == b;
     }
+
+    tail = sign->name.len - sizeof(c);
+
+    ngx_memcpy(&c, key + tail, sizeof(c));
+    ngx_memcpy(&d, name + tail, sizeof(d));
+
+    if (c != d) {
+        return 0;
+    }
+
+    ngx_memcpy(&c, key, sizeof(c));
+    ngx_memcpy(&d, name, sizeof(d));
+
+    return c == d;
 }
 
 
@@ -259,15 +253,16 @@ ngx_http_referral_burst(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
     {
         key = ngx_http_referral_burst_key(r, hit);
 
-        (void) ngx_http_referral_burst_rate(NGX_HTTP_REFERRAL_BURST_ANY,
-                                            NGX_HTTP_REFERRAL_BURST_ADD);
+        ngx_http_referral_probed();
         (void) ngx_http_referral_burst_rate(key + slot,
                                             NGX_HTTP_REFERRAL_BURST_ADD);
         return;
     }
 
+    /* while nobody probes, nobody's network is looked at */
+
     if (hit->class != REFERRAL_CLASS_HUMAN
-        || ngx_http_referral_burst_rate(NGX_HTTP_REFERRAL_BURST_ANY, 0) == 0)
+        || !ngx_http_referral_probed_within(NGX_HTTP_REFERRAL_BURST_WINDOW))
     {
         return;
     }

@@ -182,6 +182,7 @@ ngx_http_referral_drop_out(ngx_http_request_t *r,
 static ngx_uint_t
 ngx_http_referral_caches(ngx_str_t *key)
 {
+    u_char             ch;
     ngx_str_t          tail;
     ngx_uint_t         i;
     const char        *name;
@@ -189,6 +190,14 @@ ngx_http_referral_caches(ngx_str_t *key)
         "cache-control", "expires", "surrogate-control", "edge-control",
         "cdn-cache-control", NULL
     };
+
+    /* all of them end like that */
+
+    ch = (key->len != 0) ? key->data[key->len - 1] | 0x20 : 0;
+
+    if (ch != 'l' && ch != 's') {
+        return 0;
+    }
 
     for (i = 0; names[i] != NULL; i++) {
         if (ngx_http_referral_named(key, names[i], 0)) {
@@ -311,7 +320,7 @@ ngx_http_referral_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
 
 ngx_table_elt_t *
-ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
+ngx_http_referral_push_header(ngx_http_request_t *r, ngx_str_t name,
     const ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
@@ -323,8 +332,7 @@ ngx_http_referral_push_out(ngx_http_request_t *r, const char *name,
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
     h->hash = 1;
-    h->key.len = ngx_strlen(name);
-    h->key.data = (u_char *) name;
+    h->key = name;
     h->value = *value;
 
     return h;

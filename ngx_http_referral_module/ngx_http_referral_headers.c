@@ -6,6 +6,7 @@
 
 
 static ngx_uint_t ngx_http_referral_reads(ngx_str_t *key);
+static ngx_uint_t ngx_http_referral_may_read(ngx_str_t *key);
 static ngx_uint_t ngx_http_referral_forged(ngx_list_t *list, ngx_uint_t *own);
 static ngx_int_t ngx_http_referral_unlink(ngx_pool_t *pool, ngx_list_t *list);
 static ngx_int_t ngx_http_referral_push_in(ngx_http_request_t *r,
@@ -74,6 +75,34 @@ ngx_http_referral_strip_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * What the configuration of the server has looked through needs no looking
+ * again, unless our own headers were added since, and a named location is
+ * entered now.
+ */
+
+ngx_int_t
+ngx_http_referral_strip_again_handler(ngx_http_request_t *r)
+{
+    ngx_http_referral_ctx_t       *ctx;
+    ngx_http_core_srv_conf_t      *cscf;
+    ngx_http_referral_loc_conf_t  *rlcf;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    rlcf = cscf->ctx->loc_conf[ngx_http_referral_module.ctx_index];
+
+    if (r == r->main && rlcf->strip) {
+        ctx = ngx_http_referral_get_ctx(r, 0);
+
+        if (ctx == NULL || !ctx->entered) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return ngx_http_referral_strip_handler(r);
+}
+
+
 ngx_uint_t
 ngx_http_referral_named(ngx_str_t *key, const char *name, ngx_uint_t prefix)
 {
@@ -108,16 +137,7 @@ ngx_http_referral_named(ngx_str_t *key, const char *name, ngx_uint_t prefix)
 static ngx_uint_t
 ngx_http_referral_reads(ngx_str_t *key)
 {
-    u_char     ch;
     ngx_str_t  name, http;
-
-    /* few begin like that */
-
-    ch = (key->len != 0) ? ngx_tolower(key->data[0]) : '\0';
-
-    if (ch != 'x' && ch != 'h') {
-        return 0;
-    }
 
     name = *key;
 
@@ -134,6 +154,23 @@ ngx_http_referral_reads(ngx_str_t *key)
     }
 
     return ngx_http_referral_named(&name, "x-referral", 1);
+}
+
+
+/* Few begin like that; a name has the shortest one's length at least. */
+
+static ngx_inline ngx_uint_t
+ngx_http_referral_may_read(ngx_str_t *key)
+{
+    u_char  ch;
+
+    if (key->len < sizeof("x-referral") - 1) {
+        return 0;
+    }
+
+    ch = key->data[0] | 0x20;
+
+    return ch == 'x' || ch == 'h';
 }
 
 
@@ -154,7 +191,9 @@ ngx_http_referral_forged(ngx_list_t *list, ngx_uint_t *own)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (!ngx_http_referral_reads(&h[i].key)) {
+            if (!ngx_http_referral_may_read(&h[i].key)
+                || !ngx_http_referral_reads(&h[i].key))
+            {
                 continue;
             }
 
@@ -205,7 +244,9 @@ ngx_http_referral_unlink(ngx_pool_t *pool, ngx_list_t *list)
         for (i = 0; i < part->nelts; i = n + 1) {
 
             for (n = i; n < part->nelts; n++) {
-                if (ngx_http_referral_reads(&h[n].key)) {
+                if (ngx_http_referral_may_read(&h[n].key)
+                    && ngx_http_referral_reads(&h[n].key))
+                {
                     break;
                 }
             }

@@ -5,28 +5,8 @@
 #include "ngx_http_referral_hit.h"
 
 
-/*
- * Codes this worker has looked up, as they were typed: what the store said in
- * its last transaction needs no asking again.  Only the plain ones, active and
- * without a landing of their own.
- */
-
-#define NGX_HTTP_REFERRAL_KNOWN  256        /* places, a power of two */
-
-typedef struct {
-    uint64_t             txn;
-    uint32_t             program;
-    uint32_t             id;
-    u_char               typed_len;
-    u_char               typed[REFERRAL_CODE_MAX];
-    u_char               code_len;
-    u_char               code[REFERRAL_CODE_MAX];
-} ngx_http_referral_known_t;
-
-
 static ngx_int_t ngx_http_referral_ask_store(ngx_http_request_t *r,
-    ngx_http_referral_hit_t *hit, ngx_str_t *customer,
-    ngx_http_referral_known_t *known);
+    ngx_http_referral_hit_t *hit, ngx_str_t *customer);
 static ngx_int_t ngx_http_referral_find_code(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *customer);
 static ngx_int_t ngx_http_referral_copy_code(ngx_http_request_t *r,
@@ -80,79 +60,26 @@ ngx_http_referral_lookup(ngx_http_request_t *r, ngx_http_referral_hit_t *hit)
 }
 
 
-static ngx_http_referral_known_t *
-ngx_http_referral_known(referral_str_t code)
-{
-    size_t    i;
-    uint32_t  hash;
-
-    static ngx_http_referral_known_t  known[NGX_HTTP_REFERRAL_KNOWN];
-
-    hash = 2166136261u;
-
-    for (i = 0; i < code.len; i++) {
-        hash = (hash ^ code.data[i]) * 16777619u;
-    }
-
-    return &known[(hash ^ (hash >> 16)) % NGX_HTTP_REFERRAL_KNOWN];
-}
-
-
-static void
-ngx_http_referral_remember_code(ngx_http_referral_known_t *known,
-    uint64_t txn, uint32_t program, referral_str_t typed,
-    const referral_code_t *code)
-{
-    if (code->status != REFERRAL_STATUS_ACTIVE || code->landing.len != 0) {
-        return;
-    }
-
-    known->txn = txn;
-    known->program = program;
-    known->id = code->id;
-    known->typed_len = typed.len;
-    ngx_memcpy(known->typed, typed.data, typed.len);
-    known->code_len = code->code.len;
-    ngx_memcpy(known->code, code->code.data, code->code.len);
-}
-
-
 /* NGX_DECLINED: the code is known not to be one, or not any more. */
 
 static ngx_int_t
 ngx_http_referral_find_code(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *customer)
 {
-    uint64_t                    txn;
-    uint32_t                    program;
-    referral_code_t             code;
-    ngx_http_referral_known_t  *known;
-
-    program = ngx_http_referral_program_id(hit->program->index);
-    known = ngx_http_referral_known(hit->code);
-    txn = ngx_http_referral_last_id();
-
-    if (customer->len != 0 || txn == 0 || known->txn != txn
-        || known->program != program || known->typed_len != hit->code.len
-        || ngx_memcmp(known->typed, hit->code.data, hit->code.len) != 0)
+    if (customer->len == 0
+        && ngx_http_referral_known_code(hit, ngx_http_referral_last_id(),
+                          ngx_http_referral_program_id(hit->program->index)))
     {
-        return ngx_http_referral_ask_store(r, hit, customer, known);
+        return NGX_OK;
     }
 
-    ngx_memzero(&code, sizeof(referral_code_t));
-    code.id = known->id;
-    code.code.len = known->code_len;
-    code.code.data = known->code;
-    code.landing.data = known->code;
-
-    return ngx_http_referral_copy_code(r, hit, &code);
+    return ngx_http_referral_ask_store(r, hit, customer);
 }
 
 
 static ngx_int_t
 ngx_http_referral_ask_store(ngx_http_request_t *r,
-    ngx_http_referral_hit_t *hit, ngx_str_t *customer,
-    ngx_http_referral_known_t *known)
+    ngx_http_referral_hit_t *hit, ngx_str_t *customer)
 {
     ngx_int_t             rc;
     uint32_t              program;
@@ -172,8 +99,8 @@ ngx_http_referral_ask_store(ngx_http_request_t *r,
     found = referral_code_get(snap, program, hit->code, &code);
 
     if (found == REFERRAL_OK) {
-        ngx_http_referral_remember_code(known, referral_snapshot_id(snap),
-                                        program, hit->code, &code);
+        ngx_http_referral_known_keep(hit, referral_snapshot_id(snap), program,
+                                     &code);
 
         hit->open = 0;
         rc = ngx_http_referral_copy_code(r, hit, &code);
@@ -392,7 +319,7 @@ ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     ngx_memcpy(click->click_id, hit->click_id, REFERRAL_CLICK_ID_SIZE);
 
     if (ctx->consent && hit->class == REFERRAL_CLASS_HUMAN) {
-        ngx_http_referral_visitor_hash(r, &click->visitor,
+        ngx_http_referral_visitor_hash(r, &hit->agent, &click->visitor,
                                        &click->visitor_before);
     }
 }

@@ -10,11 +10,16 @@
 #include "ngx_http_referral_module.h"
 
 
+typedef struct ngx_http_referral_known_s  ngx_http_referral_known_t;
+
 typedef struct {
     ngx_http_referral_program_t *program;
     ngx_http_referral_link_t    *link;          /* NULL: came by ?ref= */
+    ngx_http_referral_known_t   *known;         /* NULL: not asked for lately */
+    referral_str_t               asked;         /* path, or value of ?ref= */
     referral_method_t            method;
-    referral_str_t               code;          /* as registered, if known */
+    referral_str_t               code;          /* as registered, if known;
+                                                   for this call only */
     referral_str_t               channel;
     ngx_str_t                    landing;       /* the code's own */
     ngx_str_t                    label;         /* of where it led */
@@ -32,6 +37,7 @@ typedef struct {
                                                    now */
     referral_class_t             class;
     referral_why_t               why;
+    referral_nh_t                agent;         /* hash of the user agent */
     unsigned char                click_id[REFERRAL_CLICK_ID_SIZE];
 } ngx_http_referral_hit_t;
 
@@ -58,6 +64,22 @@ void ngx_http_referral_touch(ngx_http_referral_hit_t *hit,
 void ngx_http_referral_record(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_hit_t *hit,
     referral_record_t *record);
+
+
+/* ngx_http_referral_known.c */
+
+/* Whether the text, the path of a link or the value of a parameter, has been
+   asked for lately; then link, code as typed and channel are set. */
+ngx_uint_t ngx_http_referral_known(ngx_http_referral_hit_t *hit,
+    referral_str_t text, ngx_uint_t param);
+
+/* Whether it was in the store's transaction txn; then its code is set. */
+ngx_uint_t ngx_http_referral_known_code(ngx_http_referral_hit_t *hit,
+    uint64_t txn, uint32_t program);
+
+/* What the store said of the code, in the transaction. */
+void ngx_http_referral_known_keep(ngx_http_referral_hit_t *hit, uint64_t txn,
+    uint32_t program, const referral_code_t *code);
 
 
 /* ngx_http_referral_velocity.c */

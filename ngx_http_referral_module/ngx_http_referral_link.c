@@ -173,6 +173,10 @@ static ngx_uint_t
 ngx_http_referral_find_link(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit)
 {
+    if (ngx_http_referral_known(hit, ngx_http_referral_str(r->uri), 0)) {
+        return 1;
+    }
+
     hit->link = ngx_http_referral_match(hit->program, &r->uri, &hit->code,
                                         &hit->channel, r->connection->log);
 
@@ -223,8 +227,9 @@ ngx_http_referral_find_param(ngx_http_request_t *r,
 
     for (i = 0; i < hit->program->params.nelts; i++) {
         if (referral_arg_get(args, params[i], &hit->code)) {
-            hit->wellformed = ngx_http_referral_word(hit->code,
-                                                     REFERRAL_CODE_MAX);
+            hit->wellformed = ngx_http_referral_known(hit, hit->code, 1)
+                              || ngx_http_referral_word(hit->code,
+                                                        REFERRAL_CODE_MAX);
             return 1;
         }
     }

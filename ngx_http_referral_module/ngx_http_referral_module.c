@@ -116,17 +116,12 @@ ngx_module_t  ngx_http_referral_module = {
 
 
 ngx_http_referral_ctx_t *
-ngx_http_referral_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
+ngx_http_referral_find_ctx(ngx_http_request_t *r, ngx_uint_t create)
 {
     ngx_pool_cleanup_t       *cln;
     ngx_http_referral_ctx_t  *ctx;
 
     r = r->main;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_referral_module);
-
-    if (ctx != NULL) {
-        return ctx;
-    }
 
     for (cln = r->pool->cleanup; cln != NULL; cln = cln->next) {
         if (cln->handler == ngx_http_referral_ctx_cleanup) {
@@ -426,7 +421,7 @@ ngx_http_referral_init(ngx_conf_t *cf)
         ngx_http_handler_pt         handler;
     } handlers[] = {
         { NGX_HTTP_SERVER_REWRITE_PHASE, ngx_http_referral_strip_handler },
-        { NGX_HTTP_REWRITE_PHASE, ngx_http_referral_strip_handler },
+        { NGX_HTTP_REWRITE_PHASE, ngx_http_referral_strip_again_handler },
         { NGX_HTTP_PREACCESS_PHASE, ngx_http_referral_add_handler },
         { NGX_HTTP_PRECONTENT_PHASE, ngx_http_referral_link_handler }
     };

@@ -13,6 +13,7 @@
  *                                 _params.c   its directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
  *   ngx_http_referral_hit.c       its code, touch and record
+ *   ngx_http_referral_known.c     codes this worker was asked for lately
  *   ngx_http_referral_classify.c  its class
  *   ngx_http_referral_target.c    where it leads
  *   ngx_http_referral_ticket.c    a touch that waits for consent
@@ -72,6 +73,8 @@ typedef struct {
     ngx_str_t                    path;
     ngx_uint_t                   samesite;
     ngx_uint_t                   secure;
+    ngx_str_t                    attributes[2]; /* behind the value; of plain
+                                                   HTTP, and of TLS */
 } ngx_http_referral_cookie_conf_t;
 
 
@@ -109,6 +112,9 @@ typedef struct {
     ngx_array_t                  links;         /* ngx_http_referral_link_t */
     ngx_array_t                  params;        /* referral_str_t */
     ngx_str_t                    landing;       /* absolute URL, ASCII */
+    ngx_str_t                    location;      /* the landing, of a link that
+                                                   passes nothing on */
+    ngx_str_t                    label;         /* of the landing */
     ngx_str_t                    base;          /* scheme://host[:port] */
     ngx_flag_t                   to;
     ngx_array_t                  to_prefixes;   /* ngx_str_t; none: any path */
@@ -215,6 +221,9 @@ typedef struct {
     ngx_http_referral_loc_conf_t  *conf;        /* consent was asked for by */
     unsigned                     consent:1;
     unsigned                     unasked:1;     /* neither given nor refused */
+    unsigned                     looked:1;      /* at the headers, for: */
+    unsigned                     gpc:1;         /* Sec-GPC: 1 */
+    unsigned                     cookies:1;     /* any Cookie */
     unsigned                     cookie_read:1;
     unsigned                     ticket_read:1; /* that of the Referer */
     unsigned                     entered:1;     /* PREACCESS has run once */
@@ -239,7 +248,13 @@ extern ngx_module_t  ngx_http_referral_api_module;
 /* ngx_http_referral_module.c */
 
 /* The state of r->main, made when create is set; NULL: none or no memory. */
-ngx_http_referral_ctx_t *ngx_http_referral_get_ctx(ngx_http_request_t *r,
+#define ngx_http_referral_get_ctx(r, create)                                  \
+    (ngx_http_get_module_ctx((r)->main, ngx_http_referral_module) != NULL     \
+     ? ngx_http_get_module_ctx((r)->main, ngx_http_referral_module)           \
+     : ngx_http_referral_find_ctx(r, create))
+
+/* The same, when an internal redirect has cleared the contexts. */
+ngx_http_referral_ctx_t *ngx_http_referral_find_ctx(ngx_http_request_t *r,
     ngx_uint_t create);
 
 ngx_http_referral_program_t *ngx_http_referral_find_program(
@@ -433,6 +448,12 @@ ngx_int_t ngx_http_referral_is_link(ngx_pool_t *pool,
     ngx_log_t *log);
 
 
+/* ngx_http_referral_target.c: where most links of a program lead */
+
+ngx_int_t ngx_http_referral_landing_plain(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+
+
 /*
  * error_log escapes nothing: the beginning of a text, fit for it.  out holds
  * four times NGX_HTTP_REFERRAL_LOG_TEXT bytes; returns the length.
@@ -470,7 +491,7 @@ ngx_str_t *ngx_http_referral_cookie_name(ngx_http_request_t *r,
     ngx_http_referral_program_t *program);
 
 /*
- * The text of Set-Cookie for the touches, and the value alone; remove: the
+ * The text of Set-Cookie for the touches, and the value within it; remove: the
  * text that deletes.  NGX_DECLINED: signing failed.
  */
 ngx_int_t ngx_http_referral_set_cookie(ngx_http_request_t *r,
@@ -478,6 +499,11 @@ ngx_int_t ngx_http_referral_set_cookie(ngx_http_request_t *r,
     ngx_str_t *token, ngx_str_t *out);
 ngx_int_t ngx_http_referral_remove_cookie(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, ngx_str_t *out);
+
+/* What follows the value in Set-Cookie. */
+ngx_int_t ngx_http_referral_cookie_attributes(ngx_pool_t *pool,
+    ngx_http_referral_cookie_conf_t *conf, time_t age, ngx_uint_t secure,
+    ngx_str_t *out);
 
 /* The first header of that lower-case name the client sent; or empty. */
 referral_str_t ngx_http_referral_header(ngx_http_request_t *r,
@@ -490,9 +516,15 @@ ngx_uint_t ngx_http_referral_header_lines(ngx_http_request_t *r,
 
 /* ngx_http_referral_network.c */
 
+/* A hash that anybody can make collide. */
+uint64_t ngx_http_referral_fold(const u_char *p, size_t len);
+
+/* A hash of the beginning of a user agent, the same in all workers. */
+void ngx_http_referral_agent(referral_str_t user_agent, referral_nh_t *hash);
+
 /* Salted hashes of address and user agent, today's and yesterday's salt. */
 void ngx_http_referral_visitor_hash(ngx_http_request_t *r,
-    uint64_t *today, uint64_t *before);
+    const referral_nh_t *agent, uint64_t *today, uint64_t *before);
 
 /*
  * What something of the network of a request is counted by: a hash of today's
@@ -549,6 +581,7 @@ void ngx_http_referral_velocity_return(
 
 /* SERVER_REWRITE and REWRITE; PREACCESS */
 ngx_int_t ngx_http_referral_strip_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_referral_strip_again_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_referral_add_handler(ngx_http_request_t *r);
 
 /*
@@ -563,8 +596,12 @@ ngx_uint_t ngx_http_referral_named(ngx_str_t *key, const char *name,
 /* ngx_http_referral_filter.c */
 
 ngx_int_t ngx_http_referral_filter_init(ngx_conf_t *cf);
-ngx_table_elt_t *ngx_http_referral_push_out(ngx_http_request_t *r,
-    const char *name, const ngx_str_t *value);
+
+/* Adds a header to the answer; its name is a literal, or stays. */
+#define ngx_http_referral_push_out(r, name, value)                            \
+    ngx_http_referral_push_header(r, (ngx_str_t) ngx_string(name), value)
+ngx_table_elt_t *ngx_http_referral_push_header(ngx_http_request_t *r,
+    ngx_str_t name, const ngx_str_t *value);
 
 
 /* ngx_http_referral_event.c */

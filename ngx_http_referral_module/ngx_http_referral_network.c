@@ -12,7 +12,7 @@
 #define NGX_HTTP_REFERRAL_PURPOSE_LEN  16
 
 
-static uint64_t
+uint64_t
 ngx_http_referral_fold(const u_char *p, size_t len)
 {
     uint64_t  h, word;
@@ -34,6 +34,19 @@ ngx_http_referral_fold(const u_char *p, size_t len)
 }
 
 
+/*
+ * A user agent is long, and is needed by its hash only: to know what it was
+ * taken for, and to tell visitors apart.
+ */
+
+void
+ngx_http_referral_agent(referral_str_t user_agent, referral_nh_t *hash)
+{
+    *hash = referral_nh(ngx_http_referral_agent_key(), user_agent.data,
+                        ngx_min(user_agent.len, REFERRAL_AGENT_BYTES));
+}
+
+
 /* Address, then agent, by the salt; 0 stands for no visitor. */
 
 static uint64_t
@@ -48,31 +61,20 @@ ngx_http_referral_hash(const u_char *salt, const u_char *visitor, size_t len)
 
 
 void
-ngx_http_referral_visitor_hash(ngx_http_request_t *r, uint64_t *today,
-    uint64_t *before)
+ngx_http_referral_visitor_hash(ngx_http_request_t *r,
+    const referral_nh_t *agent, uint64_t *today, uint64_t *before)
 {
     size_t                      len;
-    uint64_t                    agent;
+    uint64_t                    word;
     u_char                      visitor[REFERRAL_NETWORK_MAX
                                         + sizeof(uint64_t)];
-    ngx_str_t                  *value;
     ngx_http_referral_salts_t   salts;
 
     len = referral_network(r->connection->sockaddr, 0, visitor);
-    agent = 0;
 
-    /*
-     * The agent goes through a hash without a key first: it is long, and is
-     * needed twice.  Who makes two agents collide is counted as one visitor.
-     */
-
-    if (r->headers_in.user_agent != NULL) {
-        value = &r->headers_in.user_agent->value;
-        agent = ngx_http_referral_fold(value->data, value->len);
-    }
-
-    ngx_memcpy(visitor + len, &agent, sizeof(agent));
-    len += sizeof(agent);
+    word = agent->low ^ agent->high;
+    ngx_memcpy(visitor + len, &word, sizeof(word));
+    len += sizeof(word);
 
     ngx_http_referral_salts(&salts);
 

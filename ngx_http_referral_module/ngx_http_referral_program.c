@@ -489,6 +489,7 @@ ngx_http_referral_program_end(ngx_conf_t *cf,
 
     if (ngx_http_referral_pass_end(cf, program) != NGX_OK
         || ngx_http_referral_landing_end(cf, program) != NGX_OK
+        || ngx_http_referral_landing_plain(cf, program) != NGX_OK
         || ngx_http_referral_cookie_end(cf, rmcf, program) != NGX_OK
         || ngx_http_referral_agents_end(cf, rmcf, program) != NGX_OK
         || ngx_http_referral_rules_end(cf, program) != NGX_OK)

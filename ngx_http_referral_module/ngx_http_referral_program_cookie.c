@@ -224,6 +224,15 @@ ngx_http_referral_cookie_end(ngx_conf_t *cf,
     other = rmcf->programs.elts;
     a = &program->cookie;
 
+    for (i = 0; i < 2; i++) {
+        if (ngx_http_referral_cookie_attributes(cf->pool, a, program->window,
+                                                i, &a->attributes[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
     for (i = 0; i < rmcf->programs.nelts; i++) {
         b = &other[i]->cookie;
 

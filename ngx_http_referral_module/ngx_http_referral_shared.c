@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "ngx_http_referral_module.h"
+#include "referral_base64.h"
 #include "referral_secret.h"
 
 
@@ -21,15 +22,21 @@
 /* In shared memory; survives reloads, never on disk. */
 
 typedef struct {
-    ngx_atomic_t                 stats[NGX_HTTP_REFERRAL_STATS];
-    time_t                       day;
+    referral_nh_key_t            agent_key;
     ngx_http_referral_salts_t    salts;
+} ngx_http_referral_drawn_t;
+
+typedef struct {
+    ngx_atomic_t                 stats[NGX_HTTP_REFERRAL_STATS];
+    ngx_atomic_t                 probed;        /* ms; the last probe */
+    time_t                       day;
+    ngx_http_referral_drawn_t    drawn;         /* at random */
 } ngx_http_referral_shared_t;
 
 
 static ngx_http_referral_shared_t  *shared;
 static ngx_slab_pool_t             *shpool;
-static ngx_http_referral_salts_t   *copied;
+static ngx_http_referral_drawn_t   *copied;
 
 
 ngx_uint_t
@@ -74,7 +81,7 @@ ngx_http_referral_zone_init(ngx_shm_zone_t *zone, void *data)
 
     /* so that there is no moment, and no failure, with a salt of zeros */
 
-    if (RAND_bytes((u_char *) &fresh->salts, sizeof(fresh->salts)) != 1) {
+    if (RAND_bytes((u_char *) &fresh->drawn, sizeof(fresh->drawn)) != 1) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
                       "there are no random numbers for zone \"%V\"",
                       &zone->shm.name);
@@ -95,9 +102,15 @@ ngx_http_referral_zone_use(ngx_shm_zone_t *zone)
     shared = zone->data;
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
 
-    copied = referral_secret_alloc(sizeof(ngx_http_referral_salts_t));
+    copied = referral_secret_alloc(sizeof(ngx_http_referral_drawn_t));
 
-    return (copied != NULL) ? NGX_OK : NGX_ERROR;
+    if (copied == NULL) {
+        return NGX_ERROR;
+    }
+
+    copied->agent_key = shared->drawn.agent_key;
+
+    return NGX_OK;
 }
 
 
@@ -117,16 +130,16 @@ ngx_http_referral_rotate(time_t day, ngx_http_referral_salts_t *salts)
     if (shared->day < day && RAND_bytes((u_char *) salts, sizeof(*salts)) == 1)
     {
         if (shared->day == day - 1) {
-            ngx_memcpy(salts->before, shared->salts.today,
-                       sizeof(shared->salts.today));
+            ngx_memcpy(salts->before, shared->drawn.salts.today,
+                       sizeof(shared->drawn.salts.today));
         }
 
-        shared->salts = *salts;
+        shared->drawn.salts = *salts;
         shared->day = day;
     }
 
     rc = (shared->day < day) ? NGX_AGAIN : NGX_OK;
-    *salts = shared->salts;
+    *salts = shared->drawn.salts;
 
     ngx_shmtx_unlock(&shpool->mutex);
 
@@ -142,11 +155,20 @@ ngx_http_referral_salts(ngx_http_referral_salts_t *salts)
 
     day = ngx_time() / 86400;
 
-    if (known != day && ngx_http_referral_rotate(day, copied) == NGX_OK) {
+    if (known != day
+        && ngx_http_referral_rotate(day, &copied->salts) == NGX_OK)
+    {
         known = day;
     }
 
-    *salts = *copied;
+    *salts = copied->salts;
+}
+
+
+const referral_nh_key_t *
+ngx_http_referral_agent_key(void)
+{
+    return &copied->agent_key;
 }
 
 
@@ -181,7 +203,6 @@ ngx_http_referral_click_id(unsigned char bytes[REFERRAL_CLICK_ID_SIZE],
     u_char text[12])
 {
     int64_t           ms;
-    ngx_str_t         src, dst;
     ngx_uint_t        i;
     ngx_time_t       *tp;
     static int64_t    last;
@@ -208,13 +229,26 @@ ngx_http_referral_click_id(unsigned char bytes[REFERRAL_CLICK_ID_SIZE],
         bytes[5 + i] = (u_char) (low >> (24 - 8 * i));
     }
 
-    src.len = REFERRAL_CLICK_ID_SIZE;
-    src.data = bytes;
-    dst.data = text;
-
-    ngx_encode_base64url(&dst, &src);
+    referral_base64_encode(bytes, REFERRAL_CLICK_ID_SIZE, text);
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_referral_probed(void)
+{
+    shared->probed = ngx_current_msec;
+}
+
+
+ngx_uint_t
+ngx_http_referral_probed_within(ngx_msec_t window)
+{
+    /* another worker's clock may be ahead */
+
+    return (ngx_msec_int_t) (ngx_current_msec - shared->probed)
+           < (ngx_msec_int_t) window;
 }
 
 

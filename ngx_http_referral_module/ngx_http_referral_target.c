@@ -11,6 +11,9 @@ static ngx_int_t ngx_http_referral_to_allowed(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, ngx_str_t *to);
 static ngx_int_t ngx_http_referral_own_landing(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *out);
+static ngx_int_t ngx_http_referral_merge(ngx_pool_t *pool,
+    ngx_http_referral_program_t *program, ngx_str_t *destination,
+    ngx_str_t *args, ngx_str_t *location, ngx_str_t *label);
 static void ngx_http_referral_label(ngx_str_t *location, ngx_str_t *label);
 
 
@@ -18,13 +21,17 @@ ngx_int_t
 ngx_http_referral_target(ngx_http_request_t *r, ngx_http_referral_hit_t *hit,
     ngx_str_t *location)
 {
-    u_char          *p;
-    ngx_int_t        rc;
-    ngx_str_t        destination;
-    referral_str_t   args;
+    ngx_int_t  rc;
+    ngx_str_t  destination;
 
     if (hit->link == NULL) {
         return ngx_http_referral_strip_param(r, hit, location);
+    }
+
+    if (r->args.len == 0 && (hit->landing.len == 0 || hit->guessing)) {
+        *location = hit->program->location;
+        hit->label = hit->program->label;
+        return NGX_OK;
     }
 
     rc = hit->guessing ? NGX_DECLINED
@@ -41,18 +48,37 @@ ngx_http_referral_target(ngx_http_request_t *r, ngx_http_referral_hit_t *hit,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, destination.len + 3 * r->args.len + 1);
-    if (p == NULL) {
+    return ngx_http_referral_merge(r->pool, hit->program, &destination,
+                                   &r->args, location, &hit->label);
+}
+
+
+ngx_int_t
+ngx_http_referral_landing_plain(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program)
+{
+    ngx_str_t  args = ngx_null_string;
+
+    return ngx_http_referral_merge(cf->pool, program, &program->landing, &args,
+                                   &program->location, &program->label);
+}
+
+
+static ngx_int_t
+ngx_http_referral_merge(ngx_pool_t *pool, ngx_http_referral_program_t *program,
+    ngx_str_t *destination, ngx_str_t *args, ngx_str_t *location,
+    ngx_str_t *label)
+{
+    location->data = ngx_pnalloc(pool, destination->len + 3 * args->len + 1);
+    if (location->data == NULL) {
         return NGX_ERROR;
     }
 
-    args = ngx_http_referral_str(r->args);
+    location->len = referral_args_merge(ngx_http_referral_str(*destination),
+                                        ngx_http_referral_str(*args),
+                                        &program->pass, location->data);
 
-    location->data = p;
-    location->len = referral_args_merge(ngx_http_referral_str(destination),
-                                        args, &hit->program->pass, p);
-
-    ngx_http_referral_label(location, &hit->label);
+    ngx_http_referral_label(location, label);
 
     return NGX_OK;
 }

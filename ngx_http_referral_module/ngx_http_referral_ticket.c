@@ -36,7 +36,7 @@ ngx_http_referral_ticket_add(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *location)
 {
     u_char                         *p;
-    referral_str_t                  ticket, *name;
+    referral_str_t                  ticket, plain, *name;
     referral_touch_t                touch;
     ngx_http_referral_main_conf_t  *rmcf;
     u_char                          text[REFERRAL_COOKIE_MAX];
@@ -62,17 +62,20 @@ ngx_http_referral_ticket_add(ngx_http_request_t *r,
 
     name = hit->program->params.elts;
 
-    location->len = referral_url_strip(ngx_http_referral_str(*location), name,
-                                       hit->program->params.nelts,
-                                       location->data);
-
-    p = ngx_pnalloc(r->pool, location->len + name->len + ticket.len + 2);
+    p = ngx_pnalloc(r->pool, 2 * location->len + name->len + ticket.len + 2);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    location->len = referral_ticket_append(ngx_http_referral_str(*location),
-                                           *name, ticket, p);
+    /* the landing itself may be the program's */
+
+    plain.data = p;
+    plain.len = referral_url_strip(ngx_http_referral_str(*location), name,
+                                   hit->program->params.nelts, p);
+
+    p += location->len;
+
+    location->len = referral_ticket_append(plain, *name, ticket, p);
     location->data = p;
 
     return NGX_OK;
@@ -86,6 +89,7 @@ ngx_http_referral_ticket_take(ngx_http_request_t *r,
 {
     hit->wellformed = 1;
     hit->clicked = touch->time;
+    hit->asked.len = 0;
     hit->code.len = touch->code_len;
     hit->code.data = touch->code;
     hit->channel.len = touch->channel_len;

@@ -7,12 +7,10 @@
 
 static void ngx_http_referral_consent(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
-static ngx_uint_t ngx_http_referral_gpc(ngx_http_request_t *r);
+static void ngx_http_referral_look(ngx_http_request_t *r,
+    ngx_http_referral_ctx_t *ctx);
 static void ngx_http_referral_read_cookie(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
-static ngx_int_t ngx_http_referral_cookie_text(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, referral_str_t value, time_t age,
-    ngx_str_t *out);
 
 
 /* Goes over the headers the client sent; NULL at the end. */
@@ -98,7 +96,7 @@ ngx_http_referral_visitor(ngx_http_request_t *r,
 
     ngx_http_referral_consent(r, ctx, program);
 
-    if (ctx->consent && !ctx->cookie_read) {
+    if (ctx->cookies && ctx->consent && !ctx->cookie_read) {
         ngx_http_referral_read_cookie(r, ctx, program);
     }
 
@@ -136,7 +134,7 @@ ngx_http_referral_withdrawn(ngx_http_request_t *r,
 
     ngx_http_referral_consent(r, ctx, program);
 
-    if (ctx->consent || (ctx->unasked && ctx->conf->pass)) {
+    if (!ctx->cookies || ctx->consent || (ctx->unasked && ctx->conf->pass)) {
         return 0;
     }
 
@@ -190,7 +188,11 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     ctx->consent = 0;
     ctx->unasked = 0;
 
-    if (!program->gpc_ignore && ngx_http_referral_gpc(r)) {
+    if (!ctx->looked) {
+        ngx_http_referral_look(r, ctx);
+    }
+
+    if (!program->gpc_ignore && ctx->gpc) {
         return;
     }
 
@@ -210,25 +212,37 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 }
 
 
-static ngx_uint_t
-ngx_http_referral_gpc(ngx_http_request_t *r)
+/* What most requests do not have, in one pass over their headers. */
+
+static void
+ngx_http_referral_look(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    i = 0;
-    part = &r->main->headers_in.headers.part;
+    ctx->looked = 1;
 
-    while ((h = ngx_http_referral_next_header(&part, &i, "sec-gpc", 7))
-           != NULL)
+    for (part = &r->main->headers_in.headers.part;
+         part != NULL;
+         part = part->next)
     {
-        if (referral_gpc_on(ngx_http_referral_str(h->value))) {
-            return 1;
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == 6) {
+                ctx->cookies |= (ngx_memcmp(h[i].lowcase_key, "cookie", 6)
+                                 == 0);
+
+            } else if (h[i].key.len == 7
+                       && ngx_memcmp(h[i].lowcase_key, "sec-gpc", 7) == 0)
+            {
+                ctx->gpc |= referral_gpc_on(
+                                          ngx_http_referral_str(h[i].value));
+            }
         }
     }
-
-    return 0;
 }
 
 
@@ -356,60 +370,17 @@ ngx_http_referral_set_cookie(ngx_http_request_t *r,
     ngx_http_referral_program_t *program, referral_touches_t *touches,
     ngx_str_t *token, ngx_str_t *out)
 {
-    referral_str_t                  value;
+    u_char                         *p;
+    ngx_str_t                      *name, *attributes;
     ngx_http_referral_main_conf_t  *rmcf;
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_referral_module);
-
-    token->data = ngx_pnalloc(r->pool, REFERRAL_COOKIE_MAX);
-    if (token->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    token->len = referral_cookie_write(rmcf->keys,
-                                       ngx_http_referral_str(program->name),
-                                       touches, token->data);
-
-    if (token->len == 0) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "signing the cookie of program \"%V\" failed",
-                      &program->name);
-        return NGX_DECLINED;
-    }
-
-    value = ngx_http_referral_str(*token);
-
-    return ngx_http_referral_cookie_text(r, program, value, program->window,
-                                         out);
-}
-
-
-ngx_int_t
-ngx_http_referral_remove_cookie(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, ngx_str_t *out)
-{
-    referral_str_t  value = { 0, (const u_char *) "" };
-
-    return ngx_http_referral_cookie_text(r, program, value, 0, out);
-}
-
-
-static ngx_int_t
-ngx_http_referral_cookie_text(ngx_http_request_t *r,
-    ngx_http_referral_program_t *program, referral_str_t value, time_t age,
-    ngx_str_t *out)
-{
-    u_char                           *p;
-    ngx_str_t                        *name;
-    ngx_http_referral_cookie_conf_t  *conf;
-
-    conf = &program->cookie;
     name = ngx_http_referral_cookie_name(r, program);
+    attributes = &program->cookie.attributes[
+                                     ngx_http_referral_secure(r, program)];
 
-    p = ngx_pnalloc(r->pool, name->len + value.len + conf->path.len
-                    + conf->domain.len + NGX_TIME_T_LEN
-                    + sizeof("=; Path=; Max-Age=; Domain=; Secure; HttpOnly"
-                             "; SameSite=Strict"));
+    p = ngx_pnalloc(r->pool, name->len + 1 + REFERRAL_COOKIE_MAX
+                             + attributes->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -418,28 +389,83 @@ ngx_http_referral_cookie_text(ngx_http_request_t *r,
 
     p = ngx_cpymem(p, name->data, name->len);
     *p++ = '=';
-    p = ngx_cpymem(p, value.data, value.len);
-    p = ngx_cpymem(p, "; Path=", sizeof("; Path=") - 1);
-    p = ngx_cpymem(p, conf->path.data, conf->path.len);
-    p = ngx_sprintf(p, "; Max-Age=%T", age);
+
+    token->data = p;
+    token->len = referral_cookie_write(rmcf->keys,
+                                       ngx_http_referral_str(program->name),
+                                       touches, p);
+
+    if (token->len == 0) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                      "signing the cookie of program \"%V\" failed",
+                      &program->name);
+        return NGX_DECLINED;
+    }
+
+    p = ngx_cpymem(p + token->len, attributes->data, attributes->len);
+    out->len = p - out->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_referral_remove_cookie(ngx_http_request_t *r,
+    ngx_http_referral_program_t *program, ngx_str_t *out)
+{
+    u_char     *p;
+    ngx_str_t  *name, attributes;
+
+    name = ngx_http_referral_cookie_name(r, program);
+
+    if (ngx_http_referral_cookie_attributes(r->pool, &program->cookie, 0,
+                                     ngx_http_referral_secure(r, program),
+                                     &attributes)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    out->len = name->len + 1 + attributes.len;
+    out->data = ngx_pnalloc(r->pool, out->len);
+    if (out->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(out->data, name->data, name->len);
+    *p++ = '=';
+    ngx_memcpy(p, attributes.data, attributes.len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_referral_cookie_attributes(ngx_pool_t *pool,
+    ngx_http_referral_cookie_conf_t *conf, time_t age, ngx_uint_t secure,
+    ngx_str_t *out)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, conf->path.len + conf->domain.len + NGX_TIME_T_LEN
+                          + sizeof("; Path=; Max-Age=; Domain=; Secure"
+                                   "; HttpOnly; SameSite=Strict"));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    out->data = p;
+
+    p = ngx_sprintf(p, "; Path=%V; Max-Age=%T", &conf->path, age);
 
     if (conf->domain.len != 0) {
         p = ngx_sprintf(p, "; Domain=%V", &conf->domain);
     }
 
-    if (ngx_http_referral_secure(r, program)) {
-        p = ngx_cpymem(p, "; Secure", sizeof("; Secure") - 1);
-    }
-
-    p = ngx_cpymem(p, "; HttpOnly; SameSite=",
-                   sizeof("; HttpOnly; SameSite=") - 1);
-
-    if (conf->samesite == NGX_HTTP_REFERRAL_SAMESITE_STRICT) {
-        p = ngx_cpymem(p, "Strict", sizeof("Strict") - 1);
-
-    } else {
-        p = ngx_cpymem(p, "Lax", sizeof("Lax") - 1);
-    }
+    p = ngx_sprintf(p, "%s; HttpOnly; SameSite=%s",
+                    secure ? "; Secure" : "",
+                    (conf->samesite == NGX_HTTP_REFERRAL_SAMESITE_STRICT)
+                    ? "Strict" : "Lax");
 
     out->len = p - out->data;
 

@@ -15,6 +15,7 @@
 #include <ngx_http.h>
 
 #include "referral_store.h"
+#include "referral_nh.h"
 
 
 /*
@@ -132,6 +133,9 @@ typedef struct {
 
 void ngx_http_referral_salts(ngx_http_referral_salts_t *salts);
 
+/* By which user agents are hashed, in all workers. */
+const referral_nh_key_t *ngx_http_referral_agent_key(void);
+
 
 /*
  * Statistics of all workers, since nginx was started.  add() is atomic.
@@ -156,6 +160,10 @@ typedef enum {
     NGX_HTTP_REFERRAL_STAT_EVENTS_LOST,     /* the intake could not take it */
     NGX_HTTP_REFERRAL_STATS
 } ngx_http_referral_stat_e;
+
+/* A probe of a link, by whatever worker: now; within so many milliseconds. */
+void ngx_http_referral_probed(void);
+ngx_uint_t ngx_http_referral_probed_within(ngx_msec_t window);
 
 void ngx_http_referral_stat_add(ngx_http_referral_stat_e stat,
     ngx_atomic_int_t n);

@@ -9,21 +9,11 @@
 #include <sys/random.h>
 
 #include "referral_agents.h"
-#include "referral_siphash.h"
 
 
 #define REFERRAL_AGENT_MATCH_LIMIT  10000
 #define REFERRAL_AGENT_DEPTH_LIMIT  250
 #define REFERRAL_AGENT_HEAP_LIMIT   128     /* KiB */
-
-/*
- * A cache entry is the hash, of which the low bits have chosen the place and
- * so are free for the verdict.  Zero is an empty entry.
- */
-
-#define REFERRAL_CACHE_VERDICT      0x0f
-#define REFERRAL_CACHE_OWN          0x10
-#define REFERRAL_CACHE_USED         0x20
 
 #define REFERRAL_AGENT_BEGINNINGS   8       /* of one group */
 
@@ -49,11 +39,51 @@ static size_t referral_agents_alike(const char *one, const char *two);
 static size_t referral_agents_unit(const char *p);
 
 
+/* What is looked at of a user agent. */
+
+static referral_str_t
+referral_agents_begin(referral_str_t ua)
+{
+    if (ua.len > REFERRAL_AGENT_BYTES) {
+        ua.len = REFERRAL_AGENT_BYTES;
+    }
+
+    return ua;
+}
+
+
 referral_agent_t
 referral_agents_match(referral_agents_t *agents, referral_str_t ua, int *own)
 {
-    uint64_t          hash, *entry;
-    referral_agent_t  verdict;
+    referral_nh_t  hash;
+
+    *own = 0;
+    ua = referral_agents_begin(ua);
+
+    if (!agents->keyed) {
+
+        if (getrandom(&agents->key, sizeof(agents->key), GRND_NONBLOCK)
+            != sizeof(agents->key))
+        {
+            return (ua.len != 0) ? referral_agents_decide(agents, ua, own)
+                                 : REFERRAL_AGENT_EMPTY;
+        }
+
+        agents->keyed = 1;
+    }
+
+    hash = referral_nh(&agents->key, ua.data, ua.len);
+
+    return referral_agents_match_hash(agents, ua, &hash, own);
+}
+
+
+referral_agent_t
+referral_agents_match_hash(referral_agents_t *agents, referral_str_t ua,
+    const referral_nh_t *hash, int *own)
+{
+    referral_agent_t          verdict;
+    referral_agents_entry_t  *entry;
 
     *own = 0;
 
@@ -61,36 +91,21 @@ referral_agents_match(referral_agents_t *agents, referral_str_t ua, int *own)
         return REFERRAL_AGENT_EMPTY;
     }
 
-    if (ua.len > REFERRAL_AGENT_BYTES) {
-        ua.len = REFERRAL_AGENT_BYTES;
-    }
+    entry = &agents->cache[hash->high % REFERRAL_AGENT_CACHE];
 
-    if (!agents->keyed) {
-
-        if (getrandom(agents->key, sizeof(agents->key), GRND_NONBLOCK)
-            != sizeof(agents->key))
-        {
-            return referral_agents_decide(agents, ua, own);
-        }
-
-        agents->keyed = 1;
-    }
-
-    hash = referral_siphash(agents->key, ua.data, ua.len);
-    entry = &agents->cache[hash % REFERRAL_AGENT_CACHE];
-    hash -= hash % REFERRAL_AGENT_CACHE;
-
-    if ((*entry & REFERRAL_CACHE_USED)
-        && *entry - *entry % REFERRAL_AGENT_CACHE == hash)
+    if (entry->used && entry->hash.low == hash->low
+        && entry->hash.high == hash->high)
     {
-        *own = (*entry & REFERRAL_CACHE_OWN) != 0;
-        return (referral_agent_t) (*entry & REFERRAL_CACHE_VERDICT);
+        *own = entry->own;
+        return (referral_agent_t) entry->verdict;
     }
 
-    verdict = referral_agents_decide(agents, ua, own);
+    verdict = referral_agents_decide(agents, referral_agents_begin(ua), own);
 
-    *entry = hash | REFERRAL_CACHE_USED | (unsigned) verdict
-             | (*own ? REFERRAL_CACHE_OWN : 0);
+    entry->hash = *hash;
+    entry->verdict = (uint8_t) verdict;
+    entry->own = (uint8_t) *own;
+    entry->used = 1;
 
     return verdict;
 }

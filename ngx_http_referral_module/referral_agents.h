@@ -14,9 +14,20 @@
 
 #include "referral_classify.h"
 #include "referral_agents_list.h"
+#include "referral_nh.h"
 
 
 #define REFERRAL_AGENT_CACHE    4096        /* entries, a power of two */
+
+
+/* What was decided of a user agent, which is known by its hash. */
+
+typedef struct {
+    referral_nh_t         hash;
+    uint8_t               verdict;
+    uint8_t               own;
+    uint8_t               used;
+} referral_agents_entry_t;
 
 
 struct referral_agents_s {
@@ -27,9 +38,13 @@ struct referral_agents_s {
     unsigned              keyed;
     pcre2_match_context  *context;
     pcre2_match_data     *data;
-    unsigned char         key[16];
-    uint64_t              cache[REFERRAL_AGENT_CACHE];
+    referral_nh_key_t     key;
+    referral_agents_entry_t  cache[REFERRAL_AGENT_CACHE];
 };
+
+
+_Static_assert(REFERRAL_AGENT_BYTES <= REFERRAL_NH_BYTES,
+               "a user agent does not fit into its hash");
 
 
 /* NULL with a phrase in why when the pattern is none. */

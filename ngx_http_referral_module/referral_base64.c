@@ -71,26 +71,30 @@ void
 referral_base64_encode(const unsigned char *data, size_t len,
     unsigned char *out)
 {
-    size_t             i;
-    unsigned           acc, bits;
+    unsigned           word;
     static const char  alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                     "abcdefghijklmnopqrstuvwxyz"
                                     "0123456789-_";
 
-    acc = 0;
-    bits = 0;
+    for ( /* void */ ; len >= 3; len -= 3, data += 3, out += 4) {
+        word = (unsigned) data[0] << 16 | (unsigned) data[1] << 8 | data[2];
 
-    for (i = 0; i < len; i++) {
-        acc = (acc << 8 | data[i]) & 0xffff;
-        bits += 8;
-
-        while (bits >= 6) {
-            bits -= 6;
-            *out++ = (unsigned char) alphabet[acc >> bits & 0x3f];
-        }
+        out[0] = (unsigned char) alphabet[word >> 18];
+        out[1] = (unsigned char) alphabet[word >> 12 & 0x3f];
+        out[2] = (unsigned char) alphabet[word >> 6 & 0x3f];
+        out[3] = (unsigned char) alphabet[word & 0x3f];
     }
 
-    if (bits) {
-        *out = (unsigned char) alphabet[acc << (6 - bits) & 0x3f];
+    if (len == 0) {
+        return;
+    }
+
+    word = (unsigned) data[0] << 16 | (len == 2 ? (unsigned) data[1] << 8 : 0);
+
+    out[0] = (unsigned char) alphabet[word >> 18];
+    out[1] = (unsigned char) alphabet[word >> 12 & 0x3f];
+
+    if (len == 2) {
+        out[2] = (unsigned char) alphabet[word >> 6 & 0x3f];
     }
 }

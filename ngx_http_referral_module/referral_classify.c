@@ -152,11 +152,12 @@ static int
 referral_prefetch(const referral_request_t *req)
 {
     size_t          pos;
-    referral_str_t  member;
+    referral_str_t  list, member;
 
     pos = 0;
+    list = (req->sec_purpose.len != 0) ? req->sec_purpose : req->purpose;
 
-    while (referral_member_next(req->sec_purpose, &pos, &member)) {
+    while (referral_member_next(list, &pos, &member)) {
         member = referral_trim(member);
 
         /* Purpose, before it was standardized, also said "preview" */
@@ -234,11 +235,16 @@ static referral_class_t
 referral_classify_agent(const referral_request_t *req,
     referral_agents_t *agents, referral_why_t *why)
 {
-    int  own;
+    int               own;
+    referral_agent_t  agent;
 
     own = 0;
+    agent = (req->agent != NULL)
+            ? referral_agents_match_hash(agents, req->user_agent, req->agent,
+                                         &own)
+            : referral_agents_match(agents, req->user_agent, &own);
 
-    switch (referral_agents_match(agents, req->user_agent, &own)) {
+    switch (agent) {
 
     case REFERRAL_AGENT_BROWSER:
         *why = REFERRAL_WHY_NAVIGATION;
@@ -291,7 +297,7 @@ referral_class_t
 referral_classify(const referral_request_t *req, referral_agents_t *agents,
     referral_why_t *why)
 {
-    int               metadata;
+    int               document, metadata;
     referral_class_t  class;
 
     if (req->method != REFERRAL_METHOD_GET) {
@@ -304,9 +310,11 @@ referral_classify(const referral_request_t *req, referral_agents_t *agents,
         return REFERRAL_CLASS_PREFETCH;
     }
 
-    metadata = referral_is_one_of(req->sec_fetch_dest, referral_fetch_dests);
+    document = referral_is(req->sec_fetch_dest, "document");
+    metadata = document || referral_is_one_of(req->sec_fetch_dest,
+                                              referral_fetch_dests);
 
-    if (metadata && !referral_is(req->sec_fetch_dest, "document")) {
+    if (metadata && !document) {
         *why = REFERRAL_WHY_FETCH_DEST;
         return REFERRAL_CLASS_STUFFING;
     }

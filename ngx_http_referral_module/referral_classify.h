@@ -9,6 +9,7 @@
 #define REFERRAL_CLASSIFY_H
 
 #include "referral_store.h"
+#include "referral_nh.h"
 
 
 /* A compiled list of user agents: the built-in one, or a program's own. */
@@ -48,12 +49,15 @@ const char *referral_agents_doubt(referral_agents_t *agents,
     const char **text, const char *end, unsigned *line);
 
 /*
- * One user agent; *own is set when the program's own list said so.  Cached
- * by a 64-bit hash of the bytes, so the usual cost is the hash.
+ * One user agent; *own is set when the program's own list said so.  Cached by
+ * a hash of its first REFERRAL_AGENT_BYTES, so the usual cost is that of the
+ * hash; the caller who has it already hands it over.
  */
 
 referral_agent_t referral_agents_match(referral_agents_t *agents,
     referral_str_t user_agent, int *own);
+referral_agent_t referral_agents_match_hash(referral_agents_t *agents,
+    referral_str_t user_agent, const referral_nh_t *hash, int *own);
 
 /* Whether its regexes are machine code; without, a look takes some ten times
    as long. */
@@ -74,10 +78,13 @@ typedef struct {
     referral_method_t       method;
     unsigned                tls;
     referral_str_t          user_agent;
+    const referral_nh_t    *agent;          /* of the user agent, by a key of
+                                               the caller; NULL: not made */
     referral_str_t          accept;
     referral_str_t          accept_language;
     referral_str_t          referer;
-    referral_str_t          sec_purpose;    /* or Purpose */
+    referral_str_t          sec_purpose;
+    referral_str_t          purpose;        /* what it was called before */
     referral_str_t          x_purpose;
     referral_str_t          x_moz;
     referral_str_t          sec_fetch_dest;

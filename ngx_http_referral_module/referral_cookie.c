@@ -59,14 +59,17 @@ referral_touches_write(const referral_keys_t *keys, referral_purpose_t purpose,
     referral_str_t program, const referral_touches_t *touches,
     unsigned char *buf)
 {
+    int                        one;
     size_t                     kid_len;
     const char                *kid;
     unsigned char             *p;
     referral_cookie_prefix_t   prefix;
 
+    one = referral_touch_same(&touches->first, &touches->last);
+
     if (!referral_cookie_prefix(&prefix, program)
         || !referral_touch_valid(&touches->last)
-        || !referral_touch_valid(&touches->first))
+        || (!one && !referral_touch_valid(&touches->first)))
     {
         return 0;
     }
@@ -77,7 +80,7 @@ referral_touches_write(const referral_keys_t *keys, referral_purpose_t purpose,
     p = referral_cookie_put(p, kid, kid_len);
     p = referral_cookie_put_touch(p, &touches->last);
 
-    if (!referral_touch_same(&touches->first, &touches->last)) {
+    if (!one) {
         p = referral_cookie_put_touch(p, &touches->first);
     }
 

@@ -10,11 +10,18 @@
 
 #define OPENSSL_SUPPRESS_DEPRECATED
 
+#include <endian.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 
 #include "referral_hmac.h"
+
+
+/* Bytes that leave room for the padding: a bit, and the length in 64. */
+
+#define REFERRAL_HMAC_SHORT  (SHA256_CBLOCK - 1 - 8)
 
 
 static int referral_hmac_pad(SHA256_CTX *ctx, const unsigned char *block,
@@ -70,8 +77,44 @@ referral_hmac_pad(SHA256_CTX *ctx, const unsigned char *block,
 }
 
 
-int
-referral_hmac(const referral_hmac_t *hmac, const referral_str_t *text,
+/*
+ * A short text fits into one block with its padding, so both hashes are one
+ * step each from where the key has left them.  The words of a digest are read
+ * and written as FIPS 180-4 section 3.1 has them.
+ */
+
+static void
+referral_hmac_step(SHA256_CTX *ctx, const SHA256_CTX *from,
+    unsigned char block[SHA256_CBLOCK], size_t len)
+{
+    uint64_t  bits;
+
+    memset(block + len, 0, SHA256_CBLOCK - len);
+    block[len] = 0x80;
+
+    bits = htobe64((SHA256_CBLOCK + len) * 8);
+    memcpy(block + SHA256_CBLOCK - sizeof(bits), &bits, sizeof(bits));
+
+    memcpy(ctx->h, from->h, sizeof(ctx->h));
+    SHA256_Transform(ctx, block);
+}
+
+
+static void
+referral_hmac_digest(const SHA256_CTX *ctx, unsigned char *digest)
+{
+    size_t    i;
+    uint32_t  word;
+
+    for (i = 0; i < REFERRAL_HMAC_SIZE / sizeof(word); i++) {
+        word = htobe32(ctx->h[i]);
+        memcpy(digest + i * sizeof(word), &word, sizeof(word));
+    }
+}
+
+
+static int
+referral_hmac_long(const referral_hmac_t *hmac, const referral_str_t *text,
     size_t n, unsigned char digest[REFERRAL_HMAC_SIZE])
 {
     int         ok;
@@ -95,4 +138,38 @@ referral_hmac(const referral_hmac_t *hmac, const referral_str_t *text,
     OPENSSL_cleanse(&ctx, sizeof(ctx));
 
     return ok;
+}
+
+
+int
+referral_hmac(const referral_hmac_t *hmac, const referral_str_t *text,
+    size_t n, unsigned char digest[REFERRAL_HMAC_SIZE])
+{
+    size_t         i, len;
+    SHA256_CTX     ctx;
+    unsigned char  block[SHA256_CBLOCK];
+
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+
+        if (text[i].len > REFERRAL_HMAC_SHORT - len) {
+            return referral_hmac_long(hmac, text, n, digest);
+        }
+
+        if (text[i].len != 0) {
+            memcpy(block + len, text[i].data, text[i].len);
+            len += text[i].len;
+        }
+    }
+
+    referral_hmac_step(&ctx, &hmac->inner, block, len);
+    referral_hmac_digest(&ctx, block);
+
+    /* what the key has left is overwritten by the steps themselves */
+
+    referral_hmac_step(&ctx, &hmac->outer, block, REFERRAL_HMAC_SIZE);
+    referral_hmac_digest(&ctx, digest);
+
+    return 1;
 }

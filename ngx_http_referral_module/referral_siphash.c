@@ -51,7 +51,18 @@ referral_siphash(const unsigned char *key, const void *data, size_t len)
     }
 
     word = 0;
-    memcpy(&word, p, left);
+
+    if (len >= sizeof(word) && left != 0) {
+
+        /* the last eight bytes, without those that were taken before */
+
+        memcpy(&word, p + left - sizeof(word), sizeof(word));
+        word >>= 8 * (sizeof(word) - left);
+
+    } else {
+        memcpy(&word, p, left);
+    }
+
     referral_sip_word(v, word | (uint64_t) len << 56);
 
     v[2] ^= 0xff;

@@ -82,20 +82,20 @@ static int
 referral_touch_word(const unsigned char *data, size_t len)
 {
     size_t         i;
-    unsigned char  c, lower;
+    unsigned char  good;
+
+    static const unsigned char  word[256] = {
+        ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+        ['_'] = 1, ['-'] = 1
+    };
+
+    good = 1;
 
     for (i = 0; i < len; i++) {
-        c = data[i];
-        lower = c | 0x20;
-
-        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9')
-              || c == '_' || c == '-'))
-        {
-            return 0;
-        }
+        good &= word[data[i]];
     }
 
-    return 1;
+    return good;
 }
 
 

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "referral_hmac.h"
 #include "referral_secret.h"
 #include "tap.h"
@@ -94,6 +97,41 @@ test_rfc4231(void)
 }
 
 
+/* A short text goes another way than a long one, and both are one function. */
+
+static void
+test_lengths(void)
+{
+    size_t            len, wrong;
+    unsigned          n;
+    unsigned char     key[32], text[200], digest[REFERRAL_HMAC_SIZE];
+    unsigned char     want[EVP_MAX_MD_SIZE];
+    referral_str_t    part;
+    referral_hmac_t   hmac;
+
+    wrong = 0;
+    memset(key, 0x5a, sizeof(key));
+
+    for (len = 0; len < sizeof(text); len++) {
+        text[len] = (unsigned char) (len * 7);
+    }
+
+    tap_ok(referral_hmac_key(&hmac, key, sizeof(key)), "a key");
+
+    for (len = 0; len <= sizeof(text); len++) {
+        part.len = len;
+        part.data = text;
+
+        wrong += HMAC(EVP_sha256(), key, sizeof(key), text, len, want, &n)
+                     == NULL
+                 || !referral_hmac(&hmac, &part, 1, digest)
+                 || memcmp(digest, want, sizeof(digest)) != 0;
+    }
+
+    tap_ok(wrong == 0, "%zu wrong MACs of texts of 0 to 200 bytes", wrong);
+}
+
+
 /* Whether the mapping that begins at an address is left out of dumps. */
 
 static int
@@ -170,6 +208,7 @@ int
 main(void)
 {
     test_rfc4231();
+    test_lengths();
     test_memory();
 
     return tap_done();
