@@ -16,17 +16,18 @@ static ngx_int_t ngx_http_referral_push_in(ngx_http_request_t *r,
 /* In the order of ngx_http_referral_value_e; in lower case, then as sent. */
 
 static struct {
-    ngx_str_t  lowcase;
-    ngx_str_t  key;
+    ngx_str_t   lowcase;
+    ngx_str_t   key;
+    ngx_uint_t  hash;           /* made on first need */
 } ngx_http_referral_headers_in[] = {
-    { ngx_string("x-referral-program"), ngx_string("X-Referral-Program") },
-    { ngx_string("x-referral-code"), ngx_string("X-Referral-Code") },
-    { ngx_string("x-referral-channel"), ngx_string("X-Referral-Channel") },
-    { ngx_string("x-referral-click"), ngx_string("X-Referral-Click") },
-    { ngx_string("x-referral-time"), ngx_string("X-Referral-Time") },
+    { ngx_string("x-referral-program"), ngx_string("X-Referral-Program"), 0 },
+    { ngx_string("x-referral-code"), ngx_string("X-Referral-Code"), 0 },
+    { ngx_string("x-referral-channel"), ngx_string("X-Referral-Channel"), 0 },
+    { ngx_string("x-referral-click"), ngx_string("X-Referral-Click"), 0 },
+    { ngx_string("x-referral-time"), ngx_string("X-Referral-Time"), 0 },
     { ngx_string("x-referral-first-code"),
-      ngx_string("X-Referral-First-Code") },
-    { ngx_string("x-referral-token"), ngx_string("X-Referral-Token") }
+      ngx_string("X-Referral-First-Code"), 0 },
+    { ngx_string("x-referral-token"), ngx_string("X-Referral-Token"), 0 }
 };
 
 
@@ -293,6 +294,7 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
 {
     ngx_str_t                      value;
     ngx_uint_t                     i;
+    referral_touches_t            *touches;
     ngx_http_referral_ctx_t       *ctx;
     ngx_http_referral_loc_conf_t  *rlcf;
 
@@ -327,16 +329,19 @@ ngx_http_referral_add_handler(ngx_http_request_t *r)
 
     /* where consent is asked for, a ticket may have to become a cookie */
 
-    if ((!rlcf->headers && rlcf->consent == NULL)
-        || ngx_http_referral_credited(r) == NULL
-        || !rlcf->headers)
-    {
+    if (!rlcf->headers && rlcf->consent == NULL) {
+        return NGX_DECLINED;
+    }
+
+    touches = ngx_http_referral_credited(r);
+
+    if (touches == NULL || !rlcf->headers) {
         return NGX_DECLINED;
     }
 
     for (i = 0; i < NGX_HTTP_REFERRAL_VALUES; i++) {
 
-        if (ngx_http_referral_value(r, i, &value) != NGX_OK) {
+        if (ngx_http_referral_value(r, touches, i, &value) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -356,6 +361,7 @@ ngx_http_referral_push_in(ngx_http_request_t *r, ngx_uint_t which,
     ngx_str_t *value)
 {
     ngx_str_t        *name;
+    ngx_uint_t       *hash;
     ngx_table_elt_t  *h;
 
     /* HTTP/0.9 has no list; but where a cookie was, there is one */
@@ -366,9 +372,14 @@ ngx_http_referral_push_in(ngx_http_request_t *r, ngx_uint_t which,
     }
 
     name = &ngx_http_referral_headers_in[which].lowcase;
+    hash = &ngx_http_referral_headers_in[which].hash;
+
+    if (*hash == 0) {
+        *hash = ngx_hash_key(name->data, name->len);
+    }
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
-    h->hash = ngx_hash_key(name->data, name->len);
+    h->hash = *hash;
     h->key = ngx_http_referral_headers_in[which].key;
     h->lowcase_key = name->data;
     h->value = *value;

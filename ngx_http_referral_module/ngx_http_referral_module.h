@@ -627,7 +627,7 @@ ngx_int_t ngx_http_referral_draw(uint64_t *draw);
 
 ngx_int_t ngx_http_referral_add_variables(ngx_conf_t *cf);
 
-/* What the storefront is told; empty when there is nothing to tell. */
+/* What the storefront is told of the credited touches; may be empty. */
 
 typedef enum {
     NGX_HTTP_REFERRAL_PROGRAM = 0,
@@ -640,8 +640,8 @@ typedef enum {
     NGX_HTTP_REFERRAL_VALUES
 } ngx_http_referral_value_e;
 
-ngx_int_t ngx_http_referral_value(ngx_http_request_t *r, ngx_uint_t which,
-    ngx_str_t *value);
+ngx_int_t ngx_http_referral_value(ngx_http_request_t *r,
+    referral_touches_t *touches, ngx_uint_t which, ngx_str_t *value);
 
 
 /* ngx_http_referral_api_module.c: the content handler of its locations */

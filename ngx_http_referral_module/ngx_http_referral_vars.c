@@ -98,20 +98,14 @@ ngx_http_referral_time(ngx_http_request_t *r, const referral_touch_t *touch,
 
 
 ngx_int_t
-ngx_http_referral_value(ngx_http_request_t *r, ngx_uint_t which,
-    ngx_str_t *value)
+ngx_http_referral_value(ngx_http_request_t *r, referral_touches_t *touches,
+    ngx_uint_t which, ngx_str_t *value)
 {
-    referral_touches_t       *touches;
     const referral_touch_t   *touch;
     ngx_http_referral_ctx_t  *ctx;
 
     value->len = 0;
     value->data = NULL;
-
-    touches = ngx_http_referral_credited(r);
-    if (touches == NULL) {
-        return NGX_OK;
-    }
 
     ctx = ngx_http_referral_get_ctx(r, 0);
     touch = referral_touch_credited(touches, ctx->program->attribution);
@@ -158,9 +152,15 @@ static ngx_int_t
 ngx_http_referral_value_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_str_t  value;
+    ngx_str_t            value;
+    referral_touches_t  *touches;
 
-    if (ngx_http_referral_value(r, data, &value) != NGX_OK) {
+    ngx_str_null(&value);
+    touches = ngx_http_referral_credited(r);
+
+    if (touches != NULL
+        && ngx_http_referral_value(r, touches, data, &value) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
