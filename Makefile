@@ -6,7 +6,8 @@
 # make valgrind  the same under valgrind
 # make long      the tests of the store's life at full length
 # make fuzz      each fuzz target for FUZZ_TIME=60 seconds, FUZZ_JOBS=1 at once
-# make bench     the benchmarks, one after the other
+# make bench     the benchmarks, one after the other; the first lines of each
+#                name its variables
 # make install   the module, the snippet that loads it, referralctl with its man
 #                page; DESTDIR=dir
 # make clean
@@ -15,6 +16,7 @@
 #                for it; STATIC=1: with the module in it
 # TESTS=files    of make test and make asan; JOBS=n, 2: so many at a time
 # FUZZ=names     of make fuzz, of t/fuzz/fuzz_NAME.c
+# BENCH=names    of make bench, of t/bench/NAME
 # BUILD=dir      instead of build
 
 BUILD = build
@@ -204,10 +206,15 @@ valgrind: build unit | deps-test
 	    $(PROVE) --exec t/valgrind.sh $(filter-out \
 	    %/store_power t/kill_matrix.t t/storm.t t/fault.t,$(TESTS))
 
+BENCH =
+bench_all = $(filter-out $(bench_tools),$(bench)) \
+    $(sort $(shell find t/bench -type f -perm -u+x))
+bench_runs = $(if $(BENCH),$(foreach name,$(BENCH),$(or $(filter \
+    %/$(name),$(bench_all)),$(error no benchmark "$(name)"))),$(bench_all))
+
 bench: build $(bench) $(preloads)
 	@scripts/deps bench
-	@for run in $(filter-out $(bench_tools),$(bench)) \
-	    $$(find t/bench -type f -perm -u+x); do \
+	@for run in $(bench_runs); do \
 	    echo "$$run"; \
 	    BUILD=$(out) NGINX=$(nginx) $$run || exit 1; \
 	done

@@ -1,16 +1,29 @@
--- Navigations to the links of the codes the benchmark has registered, by 50
--- different browsers in turn; the arguments are the codes.  The last line of
--- the output is for the program that started wrk.
+-- Navigations to the links of the codes the benchmark has registered, or to a
+-- page, by 50 different browsers in turn; the arguments are the codes, or a
+-- path and perhaps a cookie.  The last line of the output is for the program
+-- that started wrk.
 
 local browsers = 50
 local requests = {}
 local n = 0
 
 
-function init(codes)
+function init(args)
+    local paths, cookie = {}, nil
+
+    if args[1]:find("^/") then
+        paths[1], cookie = args[1], args[2]
+
+    else
+        for i, code in ipairs(args) do
+            paths[i] = "/r/" .. code
+        end
+    end
+
     for browser = 1, browsers do
-        for _, code in ipairs(codes) do
-            requests[#requests + 1] = wrk.format("GET", "/r/" .. code, {
+        for _, path in ipairs(paths) do
+            requests[#requests + 1] = wrk.format("GET", path, {
+                ["Cookie"] = cookie,
                 ["Host"] = wrk.headers["Host"],
                 ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64)"
                     .. " AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -41,8 +54,8 @@ end
 function done(summary, latency)
     local e = summary.errors
 
-    print(string.format("result %d %d %d %d %d %d",
+    print(string.format("result %d %d %d %d %d %d %d",
         summary.requests, summary.duration, summary.bytes,
         e.connect + e.read + e.write + e.timeout + e.status,
-        latency:percentile(50), latency:percentile(99)))
+        latency:percentile(50), latency:percentile(99), e.timeout))
 end

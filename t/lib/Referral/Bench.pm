@@ -3,7 +3,8 @@ package Referral::Bench;
 # Copyright (C) the ngx_http_referral_module authors
 
 # What the benchmarks share: where things are, the frame of a configuration,
-# times of processors, medians.  To be used before Referral::Nginx.
+# times of processors and processes, medians.  To be used before
+# Referral::Nginx.
 #
 #   BUILD=build NGINX=/usr/sbin/nginx MAIN='pcre_jit on;' t/bench/...
 
@@ -15,7 +16,7 @@ use Exporter qw(import);
 use File::Basename qw(dirname);
 use POSIX ();
 
-our @EXPORT = qw(frame cpu busy own slurp median);
+our @EXPORT = qw(frame machine cpu processes spent busy own slurp median);
 
 our $ROOT = abs_path(dirname(__FILE__) . '/../../..');
 our $BUILD = abs_path($ENV{BUILD} || "$ROOT/build");
@@ -31,6 +32,9 @@ delete $ENV{NGINX};
 # the store has to be on a disk
 $ENV{TMPDIR} = $BUILD;
 
+# whoever reads the output may go away: nothing is to stay behind
+$SIG{PIPE} = $SIG{HUP} = sub { exit 1 };
+
 
 sub frame {
     my ($http, @lines) = @_;
@@ -44,7 +48,8 @@ $main
 daemon off;
 pid %%DIR%%/nginx.pid;
 error_log %%DIR%%/error.log warn;
-events { worker_connections 1024; }
+worker_rlimit_nofile 16384;
+events { worker_connections 4096; }
 http {
     access_log off;
     keepalive_requests 1000000000;
@@ -57,6 +62,16 @@ http {
 $http
 }
 EOC
+}
+
+
+# The first words of an output.
+
+sub machine {
+    my ($version) = `'$ENV{TEST_NGINX_BINARY}' -v 2>&1` =~ m{(nginx/\S+)};
+    my ($load) = slurp('/proc/loadavg') =~ /^(\S+)/;
+
+    return "$version, $CPUS processors, load $load";
 }
 
 
@@ -74,6 +89,49 @@ sub cpu {
     }
 
     return \@sum;
+}
+
+
+# Pids of these and of all that they have started, parents first.
+
+sub processes {
+    my @pids = @_;
+    my %children;
+
+    for my $file (glob '/proc/[0-9]*/stat') {
+        my ($pid, $ppid) = slurp($file) =~ /^(\d+) \(.*\) \S (\d+)/s or next;
+        push @{ $children{$ppid} }, $pid;
+    }
+
+    # it grows meanwhile
+
+    for my $pid (@pids) {
+        push @pids, @{ $children{$pid} || [] };
+    }
+
+    return @pids;
+}
+
+
+# Ticks of processes: of the event loops of these workers, of all else, and how
+# much of both was in the kernel.
+
+sub spent {
+    my ($workers, @pids) = @_;
+    my %loop = map { $_ => 1 } @$workers;
+    my %sum = (loop => 0, else => 0, kernel => 0);
+
+    for my $pid (@pids) {
+        for my $file (glob "/proc/$pid/task/*/stat") {
+            my @f = split ' ', slurp($file) =~ s/^.*\)//sr or next;
+            my $is = $loop{$pid} && $file =~ m{/task/$pid/} ? 'loop' : 'else';
+
+            $sum{$is} += $f[11] + $f[12];
+            $sum{kernel} += $f[12];
+        }
+    }
+
+    return \%sum;
 }
 
 
@@ -97,7 +155,7 @@ sub slurp {
     my ($file) = @_;
     open my $f, '<', $file or return '';
     local $/;
-    return scalar <$f>;
+    return scalar(<$f>) // '';
 }
 
 
