@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "referral_csv.h"
+#include "referral_time.h"
 
 
 static void
@@ -131,18 +131,16 @@ referral_csv_id(referral_csv_t *csv, uint64_t value)
 
 
 static void
-referral_csv_clock(referral_csv_t *csv, int64_t seconds, const char *format)
+referral_csv_clock(referral_csv_t *csv, int64_t ms, size_t len)
 {
-    char       text[32];
-    time_t     t;
-    struct tm  tm;
+    char  text[REFERRAL_TIME_TEXT + 2];
 
-    t = (time_t) seconds;
     referral_csv_next(csv);
 
-    if (gmtime_r(&t, &tm) != NULL) {
-        referral_csv_put(csv, text, strftime(text, sizeof(text), format,
-                                             &tm));
+    if (referral_time_text(ms, text + 1) != 0) {
+        text[0] = '"';
+        text[len + 1] = '"';
+        referral_csv_put(csv, text, len + 2);
     }
 }
 
@@ -155,14 +153,14 @@ referral_csv_time(referral_csv_t *csv, int64_t ms)
         return;
     }
 
-    referral_csv_clock(csv, ms / 1000, "\"%Y-%m-%dT%H:%M:%SZ\"");
+    referral_csv_clock(csv, ms, REFERRAL_TIME_TEXT);
 }
 
 
 void
 referral_csv_date(referral_csv_t *csv, int64_t day)
 {
-    referral_csv_clock(csv, day * 86400, "\"%Y-%m-%d\"");
+    referral_csv_clock(csv, day * 86400000, REFERRAL_DATE_TEXT);
 }
 
 

@@ -200,6 +200,16 @@ referral_rc_t referral_reward_list(referral_snapshot_t *snap,
     uint32_t program, const referral_reward_filter_t *filter, uint64_t after,
     referral_reward_visit_pt visit, void *data);
 
+/*
+ * Looks at so many rows at most, those that are passed over too; *last is the
+ * id of the last one when there are more, else 0.
+ */
+
+referral_rc_t referral_reward_some(referral_snapshot_t *snap,
+    uint32_t program, const referral_reward_filter_t *filter, uint64_t after,
+    uint64_t rows, referral_reward_visit_pt visit, void *data,
+    uint64_t *last);
+
 
 /* --------------------------------------------------------------- scores -- */
 

@@ -5,17 +5,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "referral_event_json.h"
 #include "referral_out.h"
+#include "referral_time.h"
+
+
+#define REFERRAL_OUT_KEY  64                /* of a key written at once */
 
 
 static void referral_out_key(referral_out_t *out, const char *key);
 static void referral_out_printf(referral_out_t *out, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+static void referral_out_number(referral_out_t *out, uint64_t value,
+    unsigned negative, unsigned quoted);
 static void referral_out_clock(referral_out_t *out, const char *key,
-    int64_t seconds, const char *format);
+    int64_t ms, size_t len);
 static void referral_out_escape(referral_out_t *out, referral_str_t value);
 static size_t referral_out_plain(const unsigned char *p,
     const unsigned char *last);
@@ -57,17 +62,36 @@ referral_out_printf(referral_out_t *out, const char *fmt, ...)
 static void
 referral_out_key(referral_out_t *out, const char *key)
 {
+    char    *p, text[REFERRAL_OUT_KEY + 4];
+    size_t   len;
+
+    p = text;
+
     if (out->comma) {
-        referral_out_write(out, ",", 1);
+        *p++ = ',';
     }
 
     out->comma = 1;
 
     if (key != NULL) {
-        referral_out_write(out, "\"", 1);
-        referral_out_write(out, key, strlen(key));
-        referral_out_write(out, "\":", 2);
+        *p++ = '"';
+        len = strlen(key);
+
+        if (len > REFERRAL_OUT_KEY) {
+            referral_out_write(out, text, (size_t) (p - text));
+            referral_out_write(out, key, len);
+            p = text;
+
+        } else {
+            memcpy(p, key, len);
+            p += len;
+        }
+
+        *p++ = '"';
+        *p++ = ':';
     }
+
+    referral_out_write(out, text, (size_t) (p - text));
 }
 
 
@@ -123,7 +147,7 @@ void
 referral_out_uint(referral_out_t *out, const char *key, uint64_t value)
 {
     referral_out_key(out, key);
-    referral_out_printf(out, "%llu", (unsigned long long) value);
+    referral_out_number(out, value, 0, 0);
 }
 
 
@@ -131,9 +155,9 @@ void
 referral_out_int(referral_out_t *out, const char *key, int64_t value)
 {
     referral_out_key(out, key);
-    referral_out_printf(out, value > REFERRAL_JSON_MAX
-                             || value < -REFERRAL_JSON_MAX
-                             ? "\"%lld\"" : "%lld", (long long) value);
+    referral_out_number(out, value < 0 ? -(uint64_t) value : (uint64_t) value,
+                        value < 0, value > REFERRAL_JSON_MAX
+                                   || value < -REFERRAL_JSON_MAX);
 }
 
 
@@ -141,7 +165,36 @@ void
 referral_out_id(referral_out_t *out, const char *key, uint64_t value)
 {
     referral_out_key(out, key);
-    referral_out_printf(out, "\"%llu\"", (unsigned long long) value);
+    referral_out_number(out, value, 0, 1);
+}
+
+
+static void
+referral_out_number(referral_out_t *out, uint64_t value, unsigned negative,
+    unsigned quoted)
+{
+    char  *p, text[24];
+
+    p = text + sizeof(text);
+
+    if (quoted) {
+        *--p = '"';
+    }
+
+    do {
+        *--p = (char) ('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+
+    if (negative) {
+        *--p = '-';
+    }
+
+    if (quoted) {
+        *--p = '"';
+    }
+
+    referral_out_write(out, p, (size_t) (text + sizeof(text) - p));
 }
 
 
@@ -149,7 +202,7 @@ void
 referral_out_bool(referral_out_t *out, const char *key, unsigned value)
 {
     referral_out_key(out, key);
-    referral_out_printf(out, "%s", value ? "true" : "false");
+    referral_out_write(out, value ? "true" : "false", value ? 4 : 5);
 }
 
 
@@ -162,42 +215,38 @@ referral_out_null(referral_out_t *out, const char *key)
 
 
 static void
-referral_out_clock(referral_out_t *out, const char *key, int64_t seconds,
-    const char *format)
+referral_out_clock(referral_out_t *out, const char *key, int64_t ms,
+    size_t len)
 {
-    char       text[32];
-    time_t     t;
-    struct tm  tm;
+    char  text[REFERRAL_TIME_TEXT + 2];
 
-    t = (time_t) seconds;
+    /* in the first second of all, none was told */
 
-    if (t <= 0 || gmtime_r(&t, &tm) == NULL
-        || strftime(text, sizeof(text), format, &tm) == 0)
-    {
+    if (ms < 1000 || referral_time_text(ms, text + 1) == 0) {
         referral_out_null(out, key);
         return;
     }
 
-    referral_out_text(out, key, text);
+    text[0] = '"';
+    text[len + 1] = '"';
+
+    referral_out_key(out, key);
+    referral_out_write(out, text, len + 2);
 }
 
 
 void
 referral_out_time(referral_out_t *out, const char *key, int64_t ms)
 {
-    if (ms <= 0) {
-        referral_out_null(out, key);
-        return;
-    }
-
-    referral_out_clock(out, key, ms / 1000, "%Y-%m-%dT%H:%M:%SZ");
+    referral_out_clock(out, key, ms, REFERRAL_TIME_TEXT);
 }
 
 
 void
 referral_out_date(referral_out_t *out, const char *key, uint32_t day)
 {
-    referral_out_clock(out, key, (int64_t) day * 86400, "%Y-%m-%d");
+    referral_out_clock(out, key, (int64_t) day * 86400000,
+                       REFERRAL_DATE_TEXT);
 }
 
 

@@ -3,9 +3,9 @@
  */
 
 #include <string.h>
-#include <time.h>
 
 #include "referral_out.h"
+#include "referral_time.h"
 
 
 /* Reasons of steps of the attribution; the others say where an event stands. */
@@ -72,16 +72,9 @@ why_text(why_t *why, const char *text)
 static void
 why_time(why_t *why, int64_t ms)
 {
-    char       text[32];
-    time_t     t;
-    struct tm  tm;
+    char  text[REFERRAL_TIME_TEXT];
 
-    t = (time_t) (ms / 1000);
-
-    if (gmtime_r(&t, &tm) != NULL) {
-        why_bytes(why, text, strftime(text, sizeof(text),
-                                      "%Y-%m-%dT%H:%M:%SZ", &tm));
-    }
+    why_bytes(why, text, referral_time_text(ms, text));
 }
 
 

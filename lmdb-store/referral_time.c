@@ -2,6 +2,8 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
+#include <string.h>
+
 #include "referral_time.h"
 
 
@@ -173,4 +175,54 @@ referral_time_parse(referral_str_t text, int64_t *ms)
           + fraction;
 
     return (*ms < 0 || *ms >= REFERRAL_TIME_MAX) ? -1 : 0;
+}
+
+
+static void
+referral_time_put(char *p, int64_t value)
+{
+    p[0] = (char) ('0' + value / 10);
+    p[1] = (char) ('0' + value % 10);
+}
+
+
+size_t
+referral_time_text(int64_t ms, char text[REFERRAL_TIME_TEXT])
+{
+    int64_t  seconds, days, year, month, first;
+
+    if (ms < 0 || ms >= REFERRAL_TIME_MAX) {
+        return 0;
+    }
+
+    seconds = ms / 1000;
+    days = seconds / 86400 + 719468;
+    seconds %= 86400;
+
+    /* as above: days since a March, of a year that is this one or the next */
+
+    year = days * 400 / 146097 + 2;
+
+    do {
+        year--;
+        first = 365 * year + year / 4 - year / 100 + year / 400;
+    } while (first > days);
+
+    days -= first;
+    month = (5 * days + 2) / 153;
+    days -= (153 * month + 2) / 5;
+    month = (month + 2) % 12 + 1;
+    year += (month < 3);
+
+    memcpy(text, "2000-01-01T00:00:00Z", REFERRAL_TIME_TEXT);
+
+    referral_time_put(text, year / 100);
+    referral_time_put(text + 2, year % 100);
+    referral_time_put(text + 5, month);
+    referral_time_put(text + 8, days + 1);
+    referral_time_put(text + 11, seconds / 3600);
+    referral_time_put(text + 14, seconds / 60 % 60);
+    referral_time_put(text + 17, seconds % 60);
+
+    return REFERRAL_TIME_TEXT;
 }

@@ -21,5 +21,15 @@
 
 int referral_time_parse(referral_str_t text, int64_t *ms);
 
+/*
+ * The same the other way: "2026-11-22T10:00:00Z", whose first ten are the
+ * date, not terminated; its length, or 0 when it is none of these years.
+ */
+
+#define REFERRAL_TIME_TEXT  20
+#define REFERRAL_DATE_TEXT  10
+
+size_t referral_time_text(int64_t ms, char text[REFERRAL_TIME_TEXT]);
+
 
 #endif /* REFERRAL_TIME_H */

@@ -15,6 +15,9 @@ typedef struct {
     referral_account_visit_pt        account;
     const referral_reward_filter_t  *filter;
     void                            *data;
+    uint64_t                         rows;      /* left to be looked at */
+    uint64_t                         id;        /* of the last of them */
+    unsigned                         ended;     /* there were more */
 } store_list_t;
 
 
@@ -84,7 +87,6 @@ store_passes(const referral_reward_filter_t *filter, unsigned state,
 static int
 store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
 {
-    uint64_t               id;
     store_list_t          *list;
     referral_reward_t      out;
     store_reward_row_t     reward;
@@ -95,10 +97,18 @@ store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
 
     if (key->mv_size != list->prefix + 8
         || (list->prefix == STORE_SCR_KEY && value->mv_size != 4)
-        || (list->prefix == 5 && value->mv_size != 5))
+        || (list->prefix == 5 && value->mv_size != 5)
+        || (list->prefix == 4 && store_reward_parse(value, &reward) != 0))
     {
-        return store_corrupt(list->t, "an index of rewards");
+        return store_corrupt(list->t, "a reward, or an index of rewards");
     }
+
+    if (list->rows-- == 0) {
+        list->ended = 1;
+        return 1;
+    }
+
+    list->id = store_get_be64((unsigned char *) key->mv_data + list->prefix);
 
     if ((list->prefix == STORE_SCR_KEY
          && !store_passes(list->filter, p[2], p[3]))
@@ -109,9 +119,12 @@ store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
         return 0;
     }
 
-    id = store_get_be64((unsigned char *) key->mv_data + list->prefix);
+    reward.program = list->program;
+    reward.id = list->id;
 
-    if (!store_reward_get(list->t, list->program, id, NULL, &reward)) {
+    if (list->prefix != 4
+        && !store_reward_get(list->t, list->program, list->id, NULL, &reward))
+    {
         return store_corrupt(list->t, "a reward of an index");
     }
 
@@ -126,9 +139,9 @@ store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
 
 
 referral_rc_t
-referral_reward_list(referral_snapshot_t *snap, uint32_t program,
-    const referral_reward_filter_t *filter, uint64_t after,
-    referral_reward_visit_pt visit, void *data)
+referral_reward_some(referral_snapshot_t *snap, uint32_t program,
+    const referral_reward_filter_t *filter, uint64_t after, uint64_t rows,
+    referral_reward_visit_pt visit, void *data, uint64_t *last)
 {
     unsigned       db;
     store_list_t   list;
@@ -140,6 +153,7 @@ referral_reward_list(referral_snapshot_t *snap, uint32_t program,
     list.reward = visit;
     list.filter = filter;
     list.data = data;
+    list.rows = rows;
 
     store_be32(key, program);
 
@@ -164,7 +178,21 @@ referral_reward_list(referral_snapshot_t *snap, uint32_t program,
                    store_list_reward, &list);
     }
 
+    *last = list.ended ? list.id : 0;
+
     return store_rc(list.t->rc);
+}
+
+
+referral_rc_t
+referral_reward_list(referral_snapshot_t *snap, uint32_t program,
+    const referral_reward_filter_t *filter, uint64_t after,
+    referral_reward_visit_pt visit, void *data)
+{
+    uint64_t  last;
+
+    return referral_reward_some(snap, program, filter, after, UINT64_MAX,
+                                visit, data, &last);
 }
 
 

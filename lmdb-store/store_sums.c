@@ -118,29 +118,31 @@ store_visit_sums(store_txn_t *t, uint32_t program, unsigned dim,
 }
 
 
-/* The entries of one code's day, wherever they are; their number. */
+/*
+ * The entries of one code's day, wherever they are; their number.  The last
+ * day that it has is the one of its hot record.
+ */
 
 static size_t
 store_day_entries(store_txn_t *t, uint32_t program, uint32_t code,
-    uint32_t day, store_entry_t *entries)
+    uint32_t day, uint32_t last, store_entry_t *entries)
 {
     size_t         n;
     MDB_val        v;
-    store_hot_t    hot;
     unsigned char  key[12];
 
-    store_be32(key, program);
-    store_be32(key + 4, code);
+    if (day == last) {
+        store_be32(key, program);
+        store_be32(key + 4, code);
 
-    if (!store_get(t, STORE_HOT, key, 8, &v) || v.mv_size < sizeof(hot)) {
-        return 0;
-    }
+        if (!store_get(t, STORE_HOT, key, 8, &v)
+            || v.mv_size < sizeof(store_hot_t))
+        {
+            return 0;
+        }
 
-    memcpy(&hot, v.mv_data, sizeof(hot));
-
-    if (hot.day == day) {
-        n = (v.mv_size - sizeof(hot)) / sizeof(store_entry_t);
-        v.mv_data = (unsigned char *) v.mv_data + sizeof(hot);
+        n = (v.mv_size - sizeof(store_hot_t)) / sizeof(store_entry_t);
+        v.mv_data = (unsigned char *) v.mv_data + sizeof(store_hot_t);
 
     } else {
         store_hist_key(key, program, day, code);
@@ -372,9 +374,12 @@ store_first_day(store_txn_t *t, uint32_t program)
 }
 
 
-/* A range of days, cut to those that can hold something of this code. */
+/*
+ * A range of days, cut to those that can hold something of this code; the last
+ * of all that can.
+ */
 
-static void
+static uint32_t
 store_code_days(store_txn_t *t, uint32_t program, uint32_t code,
     uint32_t *from, uint32_t *to)
 {
@@ -391,7 +396,7 @@ store_code_days(store_txn_t *t, uint32_t program, uint32_t code,
     {
         *from = 1;
         *to = 0;
-        return;
+        return 0;
     }
 
     memcpy(&hot, v.mv_data, sizeof(hot));
@@ -408,6 +413,8 @@ store_code_days(store_txn_t *t, uint32_t program, uint32_t code,
     if (*to > *from && *to - *from > STORE_DAYS_MAX) {
         store_fail(t, MDB_CORRUPTED, "the last day of a code");
     }
+
+    return hot.day;
 }
 
 
@@ -418,7 +425,7 @@ store_counts_code(store_txn_t *t, uint32_t program, uint32_t code,
 {
     size_t              i, n;
     unsigned            want;
-    uint32_t            day;
+    uint32_t            day, last;
     store_entry_t       entries[STORE_ENTRIES_MAX];
     referral_str_t      label;
     referral_counts_t  *sums;
@@ -434,10 +441,10 @@ store_counts_code(store_txn_t *t, uint32_t program, uint32_t code,
         return REFERRAL_FULL;
     }
 
-    store_code_days(t, program, code, &from, &to);
+    last = store_code_days(t, program, code, &from, &to);
 
     for (day = from; day <= to && t->rc == 0; day++) {
-        n = store_day_entries(t, program, code, day, entries);
+        n = store_day_entries(t, program, code, day, last, entries);
 
         for (i = 0; i < n; i++) {
             if (entries[i].dim == want) {

@@ -139,6 +139,7 @@ struct ngx_http_referral_api_ctx_s {
     void                                 *export;   /* of a CSV */
     unsigned                              ndjson:1;
     unsigned                              dry_run:1;
+    unsigned                              unchanged:1;  /* a 304 is enough */
 };
 
 
@@ -249,7 +250,8 @@ ngx_int_t ngx_http_referral_api_send_problem(
     ngx_http_referral_api_ctx_t *api);
 
 /* Sets api->etag: the program, the transaction of the snapshot, and what else
-   the answer depends on. */
+   the answer depends on; and api->unchanged when the client has that already:
+   what is sent is a 304 then, and nothing has to be read for it. */
 ngx_int_t ngx_http_referral_api_etag(ngx_http_referral_api_ctx_t *api,
     referral_snapshot_t *snap, uint32_t salt);
 

@@ -7,6 +7,10 @@
 
 static ngx_int_t ngx_http_referral_api_headers(
     ngx_http_referral_api_ctx_t *api, ngx_uint_t status);
+static ngx_int_t ngx_http_referral_api_send_unchanged(
+    ngx_http_referral_api_ctx_t *api);
+static ngx_uint_t ngx_http_referral_api_known(ngx_http_request_t *r,
+    ngx_str_t *etag);
 static const char *ngx_http_referral_api_title(ngx_uint_t status);
 
 
@@ -79,6 +83,10 @@ ngx_http_referral_api_send(ngx_http_referral_api_ctx_t *api,
     ngx_http_referral_text_t  *text;
 
     r = api->request;
+
+    if (api->unchanged) {
+        return ngx_http_referral_api_send_unchanged(api);
+    }
 
     if (out->failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -185,6 +193,24 @@ ngx_http_referral_api_headers(ngx_http_referral_api_ctx_t *api,
 }
 
 
+static ngx_int_t
+ngx_http_referral_api_send_unchanged(ngx_http_referral_api_ctx_t *api)
+{
+    ngx_http_request_t  *r;
+
+    r = api->request;
+
+    if (ngx_http_referral_api_headers(api, NGX_HTTP_NOT_MODIFIED) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->header_only = 1;
+
+    return ngx_http_send_header(r);
+}
+
+
 ngx_int_t
 ngx_http_referral_api_send_json(ngx_http_referral_api_ctx_t *api,
     ngx_uint_t status, referral_out_t *out)
@@ -202,6 +228,7 @@ ngx_http_referral_api_send_problem(ngx_http_referral_api_ctx_t *api)
     ngx_http_referral_api_problem_t  *problem;
 
     problem = &api->problem;
+    api->etag.len = 0;
 
     ngx_http_referral_out_init(&out, api->request->pool);
 
@@ -269,5 +296,39 @@ ngx_http_referral_api_etag(ngx_http_referral_api_ctx_t *api,
                                 referral_snapshot_id(snap), salt)
                     - api->etag.data;
 
+    api->unchanged = ngx_http_referral_api_known(api->request, &api->etag);
+
     return NGX_OK;
+}
+
+
+/*
+ * The plain case of what nginx itself would find, but only once all is
+ * written; lists of ETags and other conditions are left to it.
+ */
+
+static ngx_uint_t
+ngx_http_referral_api_known(ngx_http_request_t *r, ngx_str_t *etag)
+{
+    ngx_str_t               value;
+    ngx_http_headers_in_t  *in;
+
+    in = &r->headers_in;
+
+    if (in->if_none_match == NULL || in->if_match != NULL
+        || in->if_modified_since != NULL || in->if_unmodified_since != NULL
+        || r != r->main)
+    {
+        return 0;
+    }
+
+    value = in->if_none_match->value;
+
+    if (value.len > 2 && value.data[0] == 'W' && value.data[1] == '/') {
+        value.data += 2;
+        value.len -= 2;
+    }
+
+    return value.len == etag->len
+           && ngx_memcmp(value.data, etag->data, etag->len) == 0;
 }

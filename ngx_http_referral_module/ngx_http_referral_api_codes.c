@@ -46,10 +46,11 @@ ngx_http_referral_api_code_get(ngx_http_referral_api_ctx_t *api)
                                            ngx_http_referral_str(api->id),
                                            &code);
     if (rc == REFERRAL_OK) {
-        ngx_http_referral_api_code_json(&out, api, snap, &code);
-
         if (ngx_http_referral_api_etag(api, snap, 0) != NGX_OK) {
             out.failed = 1;
+
+        } else if (!api->unchanged) {
+            ngx_http_referral_api_code_json(&out, api, snap, &code);
         }
     }
 

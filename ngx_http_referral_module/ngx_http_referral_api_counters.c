@@ -114,6 +114,17 @@ ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
     }
 
     ngx_http_referral_out_init(out, api->request->pool);
+
+    if (ngx_http_referral_api_etag(api, report->snap, report->query.today)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (api->unchanged) {
+        return NGX_OK;
+    }
+
     ngx_http_referral_api_head(report, code.code);
 
     if (ngx_http_referral_api_rows(report) != REFERRAL_OK) {
@@ -132,7 +143,7 @@ ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
 
     referral_out_close(out, "}");
 
-    return ngx_http_referral_api_etag(api, report->snap, report->query.today);
+    return NGX_OK;
 }
 
 

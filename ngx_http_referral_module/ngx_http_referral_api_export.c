@@ -28,6 +28,7 @@ static ngx_int_t ngx_http_referral_api_export_send(
     ngx_http_referral_api_export_t *e);
 static ngx_int_t ngx_http_referral_api_export_chunk(
     ngx_http_referral_api_export_t *e);
+static int64_t ngx_http_referral_api_export_now(void);
 static void ngx_http_referral_api_export_turn(ngx_http_request_t *r);
 static void ngx_http_referral_api_export_wait(ngx_http_request_t *r);
 
@@ -353,6 +354,8 @@ ngx_http_referral_api_export_chunk(ngx_http_referral_api_export_t *e)
 
     e->rows = 0;
     e->more = 0;
+    e->until = ngx_http_referral_api_export_now()
+               + NGX_HTTP_REFERRAL_EXPORT_TIME;
 
     referral_csv_init(&e->csv, e->block, e->table->block);
 
@@ -379,6 +382,17 @@ ngx_http_referral_api_export_chunk(ngx_http_referral_api_export_t *e)
                   e->table->name);
 
     return NGX_ERROR;
+}
+
+
+static int64_t
+ngx_http_referral_api_export_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 
@@ -426,7 +440,9 @@ ngx_http_referral_api_export_wait(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_referral_api_export_next(ngx_http_referral_api_export_t *e)
 {
-    if (e->rows == NGX_HTTP_REFERRAL_EXPORT_ROWS) {
+    if (e->rows == NGX_HTTP_REFERRAL_EXPORT_ROWS
+        || (e->rows != 0 && ngx_http_referral_api_export_now() >= e->until))
+    {
         e->more = 1;
         return 0;
     }

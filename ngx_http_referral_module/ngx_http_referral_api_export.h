@@ -13,6 +13,7 @@
 
 
 #define NGX_HTTP_REFERRAL_EXPORT_ROWS    500        /* of a chunk */
+#define NGX_HTTP_REFERRAL_EXPORT_TIME    500000     /* ns, of a chunk too */
 
 /*
  * A table of an export.  read writes rows, from where the last reading ended,
@@ -36,6 +37,7 @@ struct ngx_http_referral_api_export_s {
     uint32_t                      program;
     referral_csv_t                csv;
     ngx_uint_t                    rows;     /* looked at in this chunk */
+    int64_t                       until;    /* ns; the end of its time */
     uint32_t                      from;     /* days; both 0: all time */
     uint32_t                      to;
     int                           state;    /* of rewards; -1: all */
@@ -63,7 +65,10 @@ ngx_int_t ngx_http_referral_api_export(ngx_http_referral_api_ctx_t *api,
 ngx_int_t ngx_http_referral_api_export_json(ngx_http_referral_api_ctx_t *api,
     const ngx_http_referral_api_table_t *table, void *data);
 
-/* Whether there may be one more row in this chunk; asked before each. */
+/*
+ * Whether there may be one more row in this chunk; asked before each.  The
+ * others that the worker serves wait as long as a chunk takes.
+ */
 ngx_uint_t ngx_http_referral_api_export_next(
     ngx_http_referral_api_export_t *e);
 

@@ -112,6 +112,11 @@ ngx_http_referral_api_board(ngx_http_referral_api_board_t *board)
 
     ngx_http_referral_out_init(out, api->request->pool);
 
+    rc = ngx_http_referral_api_board_etag(board);
+    if (rc != NGX_OK || api->unchanged) {
+        return rc;
+    }
+
     referral_out_open(out, NULL, "{");
     referral_out_str(out, "program",
                      ngx_http_referral_str(api->program->name));
@@ -135,7 +140,7 @@ ngx_http_referral_api_board(ngx_http_referral_api_board_t *board)
     ngx_http_referral_api_mark_write(board);
     referral_out_close(out, "}");
 
-    return ngx_http_referral_api_board_etag(board);
+    return NGX_OK;
 }
 
 

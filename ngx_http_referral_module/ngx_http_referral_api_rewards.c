@@ -5,7 +5,7 @@
 #include "ngx_http_referral_api.h"
 
 
-#define NGX_HTTP_REFERRAL_REWARD_ROWS  5000     /* looked at: milliseconds */
+#define NGX_HTTP_REFERRAL_REWARD_ROWS  5000     /* looked at: a millisecond */
 
 
 typedef struct {
@@ -20,7 +20,6 @@ typedef struct {
     uint64_t                      last;
     ngx_uint_t                    limit;
     ngx_uint_t                    n;
-    ngx_uint_t                    rows;
     ngx_uint_t                    more;
 } ngx_http_referral_api_rewards_t;
 
@@ -173,6 +172,7 @@ ngx_http_referral_api_reward_to(ngx_http_referral_api_ctx_t *api)
 static ngx_int_t
 ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
 {
+    uint64_t                      last;
     ngx_str_t                    *arg;
     referral_code_t               code;
     referral_out_t               *out;
@@ -198,10 +198,8 @@ ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
         list->code_id = code.id;
     }
 
-    /* what the store would pass over by itself could take any time */
-
-    filter.state = list->code_id ? -1 : list->state;
-    filter.to = -1;
+    filter.state = list->state;
+    filter.to = list->to;
     filter.code_id = list->code_id;
 
     ngx_http_referral_out_init(out, api->request->pool);
@@ -209,14 +207,17 @@ ngx_http_referral_api_rewards(ngx_http_referral_api_rewards_t *list)
     referral_out_open(out, NULL, "{");
     referral_out_open(out, "data", "[");
 
-    if (referral_reward_list(list->snap, list->program, &filter, list->after,
-                             ngx_http_referral_api_rewards_visit, list)
+    /* what is passed over could take any time: a page may have fewer */
+
+    if (referral_reward_some(list->snap, list->program, &filter, list->after,
+                             NGX_HTTP_REFERRAL_REWARD_ROWS,
+                             ngx_http_referral_api_rewards_visit, list, &last)
         != REFERRAL_OK)
     {
         return ngx_http_referral_api_unreadable(api);
     }
 
-    referral_out_end_list(out, list->more ? list->last : 0);
+    referral_out_end_list(out, list->more ? list->last : last);
 
     return NGX_OK;
 }
@@ -228,22 +229,13 @@ ngx_http_referral_api_rewards_visit(void *data,
 {
     ngx_http_referral_api_rewards_t *list = data;
 
-    if (list->n == list->limit || list->rows == NGX_HTTP_REFERRAL_REWARD_ROWS)
-    {
+    if (list->n == list->limit) {
         list->more = 1;
         return 1;
     }
 
-    list->rows++;
-    list->last = reward->id;
-
-    if ((list->state != -1 && reward->state != list->state)
-        || (list->to != -1 && reward->to != list->to))
-    {
-        return 0;
-    }
-
     list->n++;
+    list->last = reward->id;
 
     referral_out_open(&list->out, NULL, "{");
     referral_out_reward_of(&list->out, list->snap,
@@ -323,6 +315,12 @@ ngx_http_referral_api_reward_answer(ngx_http_referral_api_ctx_t *api,
     rc = ngx_http_referral_api_reward_lookup(api, snap, &reward);
 
     if (rc == REFERRAL_OK) {
+        if (result == NULL
+            && ngx_http_referral_api_etag(api, snap, 0) != NGX_OK)
+        {
+            out.failed = 1;
+        }
+
         referral_out_open(&out, NULL, "{");
         referral_out_reward_of(&out, snap, program, &reward);
 
@@ -331,12 +329,6 @@ ngx_http_referral_api_reward_answer(ngx_http_referral_api_ctx_t *api,
         }
 
         referral_out_close(&out, "}");
-
-        if (result == NULL
-            && ngx_http_referral_api_etag(api, snap, 0) != NGX_OK)
-        {
-            out.failed = 1;
-        }
     }
 
     ngx_http_referral_read_end(snap);

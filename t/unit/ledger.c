@@ -367,6 +367,74 @@ reward_lists(void)
 }
 
 
+/* Seven rows at a time, those passed over too: of `all` in the state. */
+
+static unsigned
+reward_sevens(const referral_reward_filter_t *filter, unsigned all)
+{
+    unsigned  i, n, calls;
+    uint64_t  last;
+
+    i = 0;
+    n = 0;
+    calls = 0;
+    last = 0;
+    some.max = 8;
+
+    do {
+        some.n = 0;
+        referral_reward_some(snap, program, filter, last, 7, keep_reward,
+                             &some, &last);
+        calls++;
+
+        for (n = 0; n < some.n; n++) {
+            while (i < rewards.n && rewards.row[i].id != some.row[n].id) {
+                if ((filter->state == -1
+                     || rewards.row[i].state == filter->state)
+                    && rewards.row[i].to == filter->to)
+                {
+                    return 0;
+                }
+
+                i++;
+            }
+
+            if (i == rewards.n || !is_reward(&some.row[n], &rewards.row[i++]))
+            {
+                return 0;
+            }
+        }
+    } while (last != 0 && calls <= all);
+
+    return calls == (all + 6) / 7;
+}
+
+
+static void
+reward_some(void)
+{
+    unsigned                  i, n, good;
+    referral_reward_filter_t  filter = { -1, REFERRAL_TO_FRIEND, 0 };
+
+    good = reward_sevens(&filter, rewards.n);
+
+    for (filter.state = 0; filter.state < REFERRAL_REWARD_STATES;
+         filter.state++)
+    {
+        n = 0;
+
+        for (i = 0; i < rewards.n; i++) {
+            n += (rewards.row[i].state == filter.state);
+        }
+
+        good += reward_sevens(&filter, n);
+    }
+
+    tap_ok(good == 1 + REFERRAL_REWARD_STATES,
+           "so many rows at a time, and all in the end");
+}
+
+
 int
 main(void)
 {
@@ -384,6 +452,7 @@ main(void)
     held();
     refunds();
     reward_lists();
+    reward_some();
 
     return scene_end(&ts);
 }
