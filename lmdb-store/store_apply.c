@@ -10,6 +10,7 @@
 #endif
 
 #include "store_case.h"
+#include "store_cells.h"
 
 
 /* The next of a count kept in a cell of meta, from 1. */
@@ -32,18 +33,41 @@ store_next(store_txn_t *t, unsigned char name)
 }
 
 
+/* The cell of the last place in the journal. */
+
+static uint64_t *
+store_journal_last(store_txn_t *t)
+{
+    size_t  *size;
+
+    if (t->cells->journal == NULL) {
+        t->cells->journal = store_cell(t, STORE_META, "J", 1,
+                                       sizeof(uint64_t), 0, &size);
+
+        if (t->cells->journal != NULL) {
+            *size = sizeof(uint64_t);
+        }
+    }
+
+    return t->cells->journal;
+}
+
+
 static uint64_t
 store_journal(store_txn_t *t, const void *row, size_t size)
 {
-    uint64_t       seq;
+    uint64_t      *last;
     unsigned char  key[8];
 
-    seq = store_next(t, 'J');
+    last = store_journal_last(t);
+    if (last == NULL) {
+        return 0;
+    }
 
-    store_be64(key, seq);
+    store_be64(key, ++*last);
     store_append(t, STORE_JRNL, key, sizeof(key), row, size);
 
-    return seq;
+    return *last;
 }
 
 
@@ -62,144 +86,11 @@ store_journal_record(store_txn_t *t, const referral_record_t *record)
 uint64_t
 store_journal_next(store_txn_t *t)
 {
-    size_t    *size;
-    uint64_t  *value;
+    uint64_t  *last;
 
-    value = store_cell(t, STORE_META, "J", 1, sizeof(uint64_t), 0, &size);
+    last = store_journal_last(t);
 
-    return (value != NULL) ? *value + 1 : 0;
-}
-
-
-/*
- * A visitor and a code as a key of the sets of unique visitors.  The visitor
- * is a salted hash already; this spreads it over codes.  Two of n pairs meet
- * with probability n^2 / 2^65: 3e-8 at a million a day.
- */
-
-static uint64_t
-store_visitor_key(uint64_t visitor, uint32_t program, uint32_t code)
-{
-    uint64_t  h;
-
-    h = visitor ^ (((uint64_t) program << 32 | code) * 0x9e3779b97f4a7c15u);
-    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-    h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-
-    return h ^ (h >> 31);
-}
-
-
-/*
- * Makes the generation of a day ready for it.  0 when it holds a later day:
- * the record is late by days, and what was known of its day is gone.
- */
-
-static int
-store_visitor_generation(store_txn_t *t, uint32_t day)
-{
-    size_t         *size;
-    uint32_t       *held;
-    unsigned char   key[2];
-
-    key[0] = 'U';
-    key[1] = (unsigned char) (day % STORE_UNIQUE_DAYS);
-
-    held = store_cell(t, STORE_META, key, sizeof(key), sizeof(uint32_t), 0,
-                      &size);
-    if (held == NULL || *held > day) {
-        return 0;
-    }
-
-    if (*held != day || *size == 0) {
-        store_empty(t, STORE_UQ0 + key[1]);
-        *held = day;
-        *size = sizeof(uint32_t);
-    }
-
-    return 1;
-}
-
-
-static int
-store_visitor_seen(store_txn_t *t, uint32_t day, uint64_t key, int64_t time,
-    uint32_t window)
-{
-    MDB_val         v;
-    size_t         *size;
-    uint32_t        then, *held;
-    unsigned char   name[2], buf[8];
-
-    name[0] = 'U';
-    name[1] = (unsigned char) (day % STORE_UNIQUE_DAYS);
-
-    held = store_cell(t, STORE_META, name, sizeof(name), sizeof(uint32_t), 0,
-                      &size);
-    if (held == NULL || *size == 0 || *held != day) {
-        return 0;
-    }
-
-    store_be64(buf, key);
-
-    if (!store_get(t, STORE_UQ0 + name[1], buf, sizeof(buf), &v)
-        || v.mv_size != sizeof(then))
-    {
-        return 0;
-    }
-
-    memcpy(&then, v.mv_data, sizeof(then));
-
-    return time / 1000 - (int64_t) then < (int64_t) window;
-}
-
-
-static int
-store_unique(store_txn_t *t, const referral_click_t *click, uint32_t code,
-    int64_t time)
-{
-    uint32_t       day, seconds;
-    uint64_t       key;
-    unsigned char  buf[8];
-
-    if (click->class != REFERRAL_CLASS_HUMAN
-        || (click->flags & REFERRAL_CLICK_REPEAT)
-        || click->visitor == 0)
-    {
-        return 0;
-    }
-
-    if (click->unique_window == 0) {
-        return 1;
-    }
-
-    day = store_day(time);
-
-    if (!store_visitor_generation(t, day)) {
-        return 1;
-    }
-
-    key = store_visitor_key(click->visitor, click->program, code);
-
-    if (store_visitor_seen(t, day, key, time, click->unique_window)) {
-        return 0;
-    }
-
-    if (click->visitor_before != 0 && day != 0
-        && store_visitor_seen(t, day - 1,
-                              store_visitor_key(click->visitor_before,
-                                                click->program, code),
-                              time, click->unique_window))
-    {
-        return 0;
-    }
-
-    store_be64(buf, key);
-    seconds = (uint32_t) (time / 1000);
-
-    store_put(t, STORE_UQ0 + day % STORE_UNIQUE_DAYS, buf, sizeof(buf),
-              &seconds, sizeof(seconds));
-
-    return 1;
+    return (last != NULL) ? *last + 1 : 0;
 }
 
 
@@ -375,8 +266,7 @@ store_apply_click(store_txn_t *t, const referral_record_t *record)
     row.landing = store_label_id(t, click.program, STORE_DIM_LANDING,
                                  click.landing);
     row.time = record->time;
-    row.unique = (uint8_t) store_unique(t, &click, click.code_id,
-                                        record->time);
+    row.unique = (uint8_t) store_unique(t, &click, record->time);
     memcpy(row.click_id, click.click_id, sizeof(row.click_id));
 
     store_count_click(t, &row);

@@ -13,13 +13,20 @@
 #include <unistd.h>
 #include <sys/statvfs.h>
 
-#include "store_internal.h"
+#include "store_cells.h"
 
 
 #define STORE_SMALLER    20     /* times, where a batch does not fit */
 #define STORE_WAITED_US  50     /* for the write lock: others want it too */
 #define STORE_SHARED     64     /* batches after one that waited */
 #define STORE_YIELD_US   150
+#define STORE_FETCH      32     /* records, for which it pays */
+
+/* Rows that are new to a page, at least, while some fill others. */
+
+#define STORE_CODES_PAGE     8
+#define STORE_VISITORS_PAGE  64
+#define STORE_CLICKS_PAGE    32
 
 
 uint64_t
@@ -34,16 +41,16 @@ store_now_us(void)
 
 
 /*
- * The next frame of the source at *pos, numbered seq.  Returns its payload,
- * or NULL at the end; a torn or stale frame is the end too.
+ * The next frame of the source at *pos, which becomes its place, numbered seq.
+ * Returns its payload, or NULL at the end; a stale frame is the end too.
  */
 
 static const unsigned char *
-store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
-    uint32_t *len)
+store_find_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
+    store_frame_t *frame)
 {
-    uint64_t       left;
-    store_frame_t  frame;
+    uint64_t              at, left;
+    const unsigned char  *p;
 
     for ( ;; ) {
 
@@ -51,16 +58,18 @@ store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
             return NULL;
         }
 
-        left = source->size - *pos % source->size;
+        at = *pos % source->size;
+        left = source->size - at;
 
-        if (left < sizeof(frame)) {
+        if (left < sizeof(store_frame_t)) {
             *pos += left;
             continue;
         }
 
-        memcpy(&frame, source->data + *pos % source->size, sizeof(frame));
+        p = source->data + at;
+        memcpy(frame, p, sizeof(store_frame_t));
 
-        if (frame.len == STORE_FRAME_PAD && frame.seq == seq) {
+        if (frame->len == STORE_FRAME_PAD && frame->seq == seq) {
             *pos += left;
             continue;
         }
@@ -68,11 +77,29 @@ store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
         break;
     }
 
-    if (frame.seq != seq || frame.len > STORE_RECORD_MAX
-        || frame.len > left - sizeof(frame)
-        || store_check(source->at.generation, seq,
-                       source->data + *pos % source->size + sizeof(frame),
-                       frame.len)
+    if (frame->seq != seq || frame->len > STORE_RECORD_MAX
+        || frame->len > left - sizeof(store_frame_t))
+    {
+        return NULL;
+    }
+
+    return p + sizeof(store_frame_t);
+}
+
+
+/* As that; a torn one is the end too. */
+
+static const unsigned char *
+store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
+    uint32_t *len)
+{
+    store_frame_t         frame;
+    const unsigned char  *payload;
+
+    payload = store_find_frame(source, pos, seq, &frame);
+
+    if (payload == NULL
+        || store_check(source->at.generation, seq, payload, frame.len)
            != frame.check)
     {
         return NULL;
@@ -80,7 +107,99 @@ store_next_frame(const store_source_t *source, uint64_t *pos, uint64_t seq,
 
     *len = frame.len;
 
-    return source->data + *pos % source->size + sizeof(frame);
+    return payload;
+}
+
+
+static size_t
+store_leaves(store_txn_t *t, unsigned db)
+{
+    MDB_stat  stat;
+
+    return (mdb_stat(t->txn, t->store->dbi[db], &stat) == 0)
+           ? stat.ms_leaf_pages : 0;
+}
+
+
+/* Pages that so many rows change: those that are there, or new ones. */
+
+static size_t
+store_spread(size_t rows, size_t leaves, size_t filled)
+{
+    return (rows <= leaves) ? rows : leaves + (rows - leaves) / filled;
+}
+
+
+/*
+ * Reads the rows that clicks of the batch will change, those of a database at
+ * once; what a torn frame names is read in vain.  Returns how many records the
+ * batch may have: the pages it changes are in memory until it is committed.
+ */
+
+static unsigned
+store_fetch(store_txn_t *t, const store_source_t *source,
+    const store_run_t *run)
+{
+    size_t                codes, visitors;
+    int64_t               time;
+    unsigned              n, limit, others, replies;
+    uint64_t              pos;
+    store_frame_t         frame;
+    referral_click_t      click;
+    const unsigned char  *payload;
+
+    pos = source->at.pos;
+    limit = run->limit;
+    others = 0;
+    replies = 0;
+    codes = store_leaves(t, STORE_HOT);
+    visitors = store_leaves(t, STORE_UQ0) + store_leaves(t, STORE_UQ0 + 1)
+               + store_leaves(t, STORE_UQ0 + 2);
+
+    for (n = 0; n < limit && pos - source->at.pos < STORE_BATCH_BYTES; n++) {
+        payload = store_find_frame(source, &pos, source->at.seq + n + 1,
+                                   &frame);
+
+        if (payload == NULL) {
+            break;
+        }
+
+        if (n != 0
+            && store_spread(t->cells->n, codes, STORE_CODES_PAGE)
+               + store_spread(store_visitors_wanted(t->cells->visitors),
+                              visitors, STORE_VISITORS_PAGE)
+               + n / STORE_CLICKS_PAGE >= STORE_BATCH_PAGES)
+        {
+            limit = n;
+            break;
+        }
+
+        if (store_decode_head(payload, frame.len, &click, &time)) {
+            store_want_click(t, &click, time);
+
+        } else {
+            others++;
+        }
+
+        replies += store_wants_reply(payload, frame.len);
+        pos += store_frame_size(frame.len);
+
+        /* the batch will end here */
+
+        if (others == STORE_BATCH
+            || (run->max_results != 0 && replies == run->max_results))
+        {
+            n++;
+            break;
+        }
+    }
+
+    if (n > STORE_FETCH) {
+        store_cells_fetch(t, STORE_HOT);
+        store_visitors_fetch(t);
+    }
+
+    return limit;
 }
 
 
@@ -103,13 +222,16 @@ store_apply_frames(store_txn_t *t, const store_source_t *source,
 {
     uint32_t              len;
     uint64_t              pos;
+    unsigned              limit, others;
     referral_record_t     record;
     referral_result_t     result;
     const unsigned char  *payload;
 
     *at = source->at;
+    others = 0;
+    limit = store_fetch(t, source, run);
 
-    while (batch->records < run->limit
+    while (batch->records < limit && others < STORE_BATCH
            && at->pos - source->at.pos < STORE_BATCH_BYTES
            && t->rc == 0)
     {
@@ -119,8 +241,6 @@ store_apply_frames(store_txn_t *t, const store_source_t *source,
         if (payload == NULL) {
             return;
         }
-
-        memset(&record, 0, sizeof(record));
 
         if (store_decode(payload, len, &record) != 0
             || (run->skip && batch->records == 0))
@@ -136,6 +256,7 @@ store_apply_frames(store_txn_t *t, const store_source_t *source,
         at->seq++;
         at->pos = pos + store_frame_size(len);
         batch->records++;
+        others += (record.type != REFERRAL_RECORD_CLICK);
 
         if (record.reply && run->max_results != 0) {
             result.seq = at->seq;
@@ -192,6 +313,12 @@ store_run(referral_store_t *store, store_cells_t *cells,
                 store->shared = STORE_SHARED;
                 (void) usleep(STORE_YIELD_US);
 
+            } else if (batch->records > STORE_BATCH) {
+
+                /* liblmdb's lock is not fair: others would not be heard of */
+
+                (void) usleep(STORE_YIELD_US);
+
             } else if (store->shared != 0) {
                 store->shared--;
             }
@@ -216,7 +343,7 @@ store_run_fitting(referral_store_t *store, store_cells_t *cells,
 {
     int  rc;
 
-    run->limit = store->shared ? STORE_BATCH_SHARED : STORE_BATCH;
+    run->limit = store->shared ? STORE_BATCH_SHARED : STORE_BATCH_CLICKS;
 
     if (source->at.pos >= source->end) {
         return store_run(store, cells, source, run, batch, what);
@@ -236,7 +363,9 @@ store_run_fitting(referral_store_t *store, store_cells_t *cells,
 
         rc = store_run(store, cells, source, run, batch, what);
 
-        if ((rc != MDB_MAP_FULL && rc != MDB_TXN_FULL) || run->limit == 1) {
+        if ((rc != MDB_MAP_FULL && rc != MDB_TXN_FULL && rc != ENOMEM)
+            || run->limit == 1)
+        {
             return rc;
         }
 
@@ -298,8 +427,14 @@ store_run_batch(referral_store_t *store, store_cells_t *cells,
     run->skip = 0;
     rc = store_run_fitting(store, cells, source, run, batch, &what);
 
-    if (store_rc(rc) == REFERRAL_CORRUPT) {
-        run->limit = 1;
+    /* all before the record that failed, which may have been read ahead */
+
+    while (store_rc(rc) == REFERRAL_CORRUPT && run->limit > 1) {
+        run->limit = (batch->records > 1) ? batch->records - 1
+                     : (batch->records == 1) ? 1
+                     : (run->limit > STORE_SMALLER)
+                     ? run->limit / STORE_SMALLER : 1;
+
         rc = store_run(store, cells, source, run, batch, &what);
     }
 

@@ -1,19 +1,18 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * The cells of a batch: counters in memory, written once at its end.
+ * The cells of a batch: counters in memory, written once at its end.  Which
+ * they are is kept here; store_sorted.c reads and writes many.
  */
 
 #include <stdlib.h>
 #include <errno.h>
 
-#include "store_internal.h"
+#include "store_cells.h"
 
 
 #define STORE_CHUNK  (256 * 1024)
 
-
-typedef struct store_chunk_s  store_chunk_t;
 
 struct store_chunk_s {
     store_chunk_t      *next;
@@ -21,23 +20,6 @@ struct store_chunk_s {
     size_t              size;
     _Alignas(16) unsigned char  data[];
 };
-
-typedef struct {
-    unsigned char       key[STORE_CELL_KEY];
-    unsigned char       len;                /* of the key; 0: free */
-    unsigned char       db;
-    size_t              size;
-    size_t              max;
-    unsigned char      *value;
-} store_cell_t;
-
-struct store_cells_s {
-    store_cell_t       *table;
-    size_t              mask;
-    size_t              n;
-    store_chunk_t      *chunks;
-};
-
 
 store_cells_t *
 store_cells_create(void)
@@ -50,10 +32,11 @@ store_cells_create(void)
     }
 
     cells->mask = 1023;
-    cells->table = calloc(cells->mask + 1, sizeof(store_cell_t));
+    cells->table = calloc(cells->mask + 1, sizeof(store_cell_t *));
+    cells->visitors = store_visitors_create();
 
-    if (cells->table == NULL) {
-        free(cells);
+    if (cells->table == NULL || cells->visitors == NULL) {
+        store_cells_destroy(cells);
         return NULL;
     }
 
@@ -75,18 +58,50 @@ store_cells_destroy(store_cells_t *cells)
         free(chunk);
     }
 
+    store_visitors_destroy(cells->visitors);
     free(cells->table);
     free(cells);
+}
+
+
+/* What was short cuts leads nowhere any more. */
+
+static void
+store_cells_forget(store_cells_t *cells)
+{
+    unsigned  i;
+
+    cells->journal = NULL;
+    memset(cells->generations, 0, sizeof(cells->generations));
+
+    for (i = 0; i < STORE_NEAR; i++) {
+        cells->near[i].rows[0] = NULL;
+    }
+
+    for (i = 0; i < STORE_LABELS; i++) {
+        cells->labels[i].id = 0;
+    }
 }
 
 
 void
 store_cells_clear(store_cells_t *cells)
 {
+    unsigned        db;
+    store_cell_t   *cell;
     store_chunk_t  *chunk, *next;
 
-    memset(cells->table, 0, (cells->mask + 1) * sizeof(store_cell_t));
+    for (db = 0; db < STORE_DBS; db++) {
+        for (cell = cells->first[db]; cell; cell = cell->next) {
+            cells->table[cell->place] = NULL;
+        }
+    }
+
     cells->n = 0;
+    memset(cells->count, 0, sizeof(cells->count));
+    memset(cells->first, 0, sizeof(cells->first));
+    store_cells_forget(cells);
+    store_visitors_clear(cells->visitors);
 
     /* one chunk stays: most batches need no more */
 
@@ -133,39 +148,38 @@ store_cells_alloc(store_cells_t *cells, size_t size)
 
 
 static size_t
-store_cell_hash(unsigned db, const unsigned char *key, size_t len)
+store_cell_hash(unsigned db, const uint64_t *key)
 {
-    uint64_t  h, words[STORE_CELL_KEY / sizeof(uint64_t)] = { 0 };
+    uint64_t  h;
 
-    memcpy(words, key, len);
-
-    h = (words[0] ^ (db + 1)) * 0xff51afd7ed558ccdu;
+    h = (key[0] ^ (db + 1)) * 0xff51afd7ed558ccdu;
     h ^= h >> 32;
-    h = (h ^ words[1]) * 0xc4ceb9fe1a85ec53u;
+    h = (h ^ key[1]) * 0xc4ceb9fe1a85ec53u;
     h ^= h >> 32;
-    h = (h ^ words[2]) * 0xff51afd7ed558ccdu;
+    h = (h ^ key[2]) * 0xff51afd7ed558ccdu;
 
     return (size_t) (h ^ (h >> 29));
 }
 
 
-/* The cell of that key, or the free place where it belongs. */
+/* The place of a key, which is free when there is no cell of it. */
 
-static store_cell_t *
-store_cells_find(store_cells_t *cells, unsigned db, const void *key,
-    size_t len)
+static size_t
+store_cells_place(const store_cells_t *cells, unsigned db, size_t len,
+    const uint64_t *key)
 {
-    size_t         i;
-    store_cell_t  *cell;
+    size_t               i;
+    const store_cell_t  *cell;
 
-    for (i = store_cell_hash(db, key, len); /* void */ ; i++) {
-        cell = &cells->table[i & cells->mask];
+    for (i = store_cell_hash(db, key); /* void */ ; i++) {
+        cell = cells->table[i & cells->mask];
 
-        if (cell->len == 0
-            || (cell->len == len && cell->db == db
-                && memcmp(cell->key, key, len) == 0))
+        if (cell == NULL
+            || (cell->key[0] == key[0] && cell->key[1] == key[1]
+                && cell->key[2] == key[2]
+                && cell->db == db && cell->len == len))
         {
-            return cell;
+            return i & cells->mask;
         }
     }
 }
@@ -174,31 +188,81 @@ store_cells_find(store_cells_t *cells, unsigned db, const void *key,
 static int
 store_cells_grow(store_cells_t *cells)
 {
-    size_t         i, old;
-    store_cell_t  *table, *cell;
+    size_t          size;
+    unsigned        db;
+    store_cell_t   *cell, **table;
 
-    old = cells->mask + 1;
-    table = cells->table;
+    size = (cells->mask + 1) * 2;
+    table = calloc(size, sizeof(store_cell_t *));
 
-    cells->table = calloc(old * 2, sizeof(store_cell_t));
-    if (cells->table == NULL) {
-        cells->table = table;
+    if (table == NULL) {
         return -1;
     }
 
-    cells->mask = old * 2 - 1;
+    free(cells->table);
+    cells->table = table;
+    cells->mask = size - 1;
 
-    for (i = 0; i < old; i++) {
-        if (table[i].len != 0) {
-            cell = store_cells_find(cells, table[i].db, table[i].key,
-                                    table[i].len);
-            *cell = table[i];
+    for (db = 0; db < STORE_DBS; db++) {
+        for (cell = cells->first[db]; cell; cell = cell->next) {
+            cell->place = (uint32_t) store_cells_place(cells, db, cell->len,
+                                                       cell->key);
+            table[cell->place] = cell;
         }
     }
 
-    free(table);
-
     return 0;
+}
+
+
+/* The cell of a key, which has no value yet when it is new. */
+
+static store_cell_t *
+store_cell_find(store_txn_t *t, unsigned db, const void *key, size_t len)
+{
+    size_t          place;
+    uint64_t        words[STORE_CELL_KEY / sizeof(uint64_t)] = { 0 };
+    store_cell_t   *cell;
+    store_cells_t  *cells;
+
+    cells = t->cells;
+    memcpy(words, key, len);
+
+    if (cells->n * 2 > cells->mask && store_cells_grow(cells) != 0) {
+        goto nomem;
+    }
+
+    place = store_cells_place(cells, db, len, words);
+    cell = cells->table[place];
+
+    if (cell != NULL) {
+        return cell;
+    }
+
+    cell = store_cells_alloc(cells, sizeof(store_cell_t));
+
+    if (cell == NULL) {
+        goto nomem;
+    }
+
+    memcpy(cell->key, words, sizeof(words));
+    cell->db = (uint8_t) db;
+    cell->len = (uint8_t) len;
+    cell->place = (uint32_t) place;
+    cell->next = cells->first[db];
+
+    cells->first[db] = cell;
+    cells->table[place] = cell;
+    cells->count[db]++;
+    cells->n++;
+
+    return cell;
+
+nomem:
+
+    store_fail(t, ENOMEM, "malloc()");
+
+    return NULL;
 }
 
 
@@ -236,112 +300,71 @@ store_cell_reserve(store_cells_t *cells, store_cell_t *cell, size_t want)
 
 
 void *
-store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
-    size_t head, size_t more, size_t **size)
+store_cell_fill(store_txn_t *t, store_cell_t *cell, const MDB_val *v,
+    size_t head, size_t more)
 {
-    void           *value;
-    MDB_val         v;
-    store_cell_t   *cell;
-    store_cells_t  *cells;
+    void  *value;
 
-    cells = t->cells;
-    v.mv_size = 0;
-    value = NULL;
-
-    if (cells->n * 2 > cells->mask && store_cells_grow(cells) != 0) {
-        goto nomem;
+    if (v->mv_size > STORE_CELL_MAX) {
+        store_fail(t, MDB_CORRUPTED, "a counter");
+        return NULL;
     }
 
-    cell = store_cells_find(cells, db, key, len);
+    head = (head > v->mv_size) ? head : v->mv_size;
+    value = store_cell_reserve(t->cells, cell, head + more);
 
-    if (cell->len == 0) {
-        (void) store_get(t, db, key, len, &v);
-
-        if (v.mv_size > STORE_CELL_MAX) {
-            store_fail(t, MDB_CORRUPTED, "a counter");
-            return NULL;
-        }
-
-        cell->len = (unsigned char) len;
-        cell->db = (unsigned char) db;
-        memcpy(cell->key, key, len);
-        cells->n++;
+    if (value == NULL) {
+        store_fail(t, ENOMEM, "malloc()");
+        return NULL;
     }
 
-    *size = &cell->size;
-    head = (head > cell->size + v.mv_size) ? head : cell->size + v.mv_size;
-    value = store_cell_reserve(cells, cell, head + more);
-
-    if (value != NULL) {
-
-        if (v.mv_size != 0) {
-            cell->size = v.mv_size;
-            memcpy(value, v.mv_data, v.mv_size);
-        }
-
-        return value;
+    if (v->mv_size != 0) {
+        memcpy(value, v->mv_data, v->mv_size);
     }
 
-nomem:
+    cell->size = v->mv_size;
 
-    store_fail(t, ENOMEM, "malloc()");
-
-    return NULL;
+    return value;
 }
 
 
-static int
-store_cell_compare(const void *one, const void *two)
+void *
+store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
+    size_t head, size_t more, size_t **size)
 {
-    int                  rc;
-    const store_cell_t  *a = *(store_cell_t *const *) one;
-    const store_cell_t  *b = *(store_cell_t *const *) two;
+    void          *value;
+    MDB_val        v;
+    store_cell_t  *cell;
 
-    if (a->db != b->db) {
-        return (a->db < b->db) ? -1 : 1;
+    cell = store_cell_find(t, db, key, len);
+
+    if (cell == NULL) {
+        return NULL;
     }
 
-    rc = memcmp(a->key, b->key, (a->len < b->len) ? a->len : b->len);
+    *size = &cell->size;
+    cell->used = 1;
 
-    return (rc != 0) ? rc : (int) a->len - (int) b->len;
+    if (cell->value == NULL) {
+        v.mv_size = 0;
+        (void) store_get(t, db, key, len, &v);
+
+        return store_cell_fill(t, cell, &v, head, more);
+    }
+
+    head = (head > cell->size) ? head : cell->size;
+    value = store_cell_reserve(t->cells, cell, head + more);
+
+    if (value == NULL) {
+        store_fail(t, ENOMEM, "malloc()");
+    }
+
+    return value;
 }
 
 
 void
-store_cells_write(store_txn_t *t)
+store_cell_want(store_txn_t *t, unsigned db, const void *key, size_t len)
 {
-    size_t          i, n;
-    store_cell_t  **sorted;
-    store_cells_t  *cells;
-
-    cells = t->cells;
-
-    if (cells->n == 0 || t->rc != 0) {
-        return;
-    }
-
-    sorted = malloc(cells->n * sizeof(store_cell_t *));
-    if (sorted == NULL) {
-        store_fail(t, ENOMEM, "malloc()");
-        return;
-    }
-
-    n = 0;
-
-    for (i = 0; i <= cells->mask; i++) {
-        if (cells->table[i].size != 0) {
-            sorted[n++] = &cells->table[i];
-        }
-    }
-
-    /* neighbours in the tree are written while their page is at hand */
-
-    qsort(sorted, n, sizeof(store_cell_t *), store_cell_compare);
-
-    for (i = 0; i < n; i++) {
-        store_put(t, sorted[i]->db, sorted[i]->key, sorted[i]->len,
-                  sorted[i]->value, sorted[i]->size);
-    }
-
-    free(sorted);
+    (void) store_cell_find(t, db, key, len);
 }

@@ -16,6 +16,21 @@
 #include "store_bytes.h"
 
 
+/* A click but its strings. */
+
+typedef struct __attribute__((packed)) {
+    uint32_t                program;
+    uint32_t                code_id;
+    uint8_t                 class;
+    uint8_t                 why;
+    uint8_t                 flags;
+    unsigned char           click_id[REFERRAL_CLICK_ID_SIZE];
+    uint64_t                visitor;
+    uint64_t                visitor_before;
+    uint32_t                unique_window;
+} store_click_head_t;
+
+
 static unsigned
 store_bad_click(const referral_click_t *click)
 {
@@ -39,15 +54,19 @@ store_bad_code(const referral_code_change_t *change)
 static void
 store_encode_click(store_writer_t *w, const referral_click_t *click)
 {
-    store_write(w, &click->program, 4);
-    store_write(w, &click->code_id, 4);
-    store_write(w, &click->class, 1);
-    store_write(w, &click->why, 1);
-    store_write(w, &click->flags, 1);
-    store_write(w, click->click_id, REFERRAL_CLICK_ID_SIZE);
-    store_write(w, &click->visitor, 8);
-    store_write(w, &click->visitor_before, 8);
-    store_write(w, &click->unique_window, 4);
+    store_click_head_t  head;
+
+    head.program = click->program;
+    head.code_id = click->code_id;
+    head.class = click->class;
+    head.why = click->why;
+    head.flags = click->flags;
+    head.visitor = click->visitor;
+    head.visitor_before = click->visitor_before;
+    head.unique_window = click->unique_window;
+    memcpy(head.click_id, click->click_id, sizeof(head.click_id));
+
+    store_write(w, &head, sizeof(head));
     store_write_str(w, click->code, REFERRAL_CODE_MAX);
     store_write_str(w, click->channel, REFERRAL_CHANNEL_MAX);
     store_write_str(w, click->landing, REFERRAL_LANDING_MAX);
@@ -57,22 +76,61 @@ store_encode_click(store_writer_t *w, const referral_click_t *click)
 
 
 static void
+store_decode_click_head(store_reader_t *r, referral_click_t *click)
+{
+    store_click_head_t  head;
+
+    store_read(r, &head, sizeof(head));
+
+    click->program = head.program;
+    click->code_id = head.code_id;
+    click->class = head.class;
+    click->why = head.why;
+    click->flags = head.flags;
+    click->visitor = head.visitor;
+    click->visitor_before = head.visitor_before;
+    click->unique_window = head.unique_window;
+    memcpy(click->click_id, head.click_id, sizeof(head.click_id));
+}
+
+
+static void
 store_decode_click(store_reader_t *r, referral_click_t *click)
 {
-    store_read(r, &click->program, 4);
-    store_read(r, &click->code_id, 4);
-    store_read(r, &click->class, 1);
-    store_read(r, &click->why, 1);
-    store_read(r, &click->flags, 1);
-    store_read(r, click->click_id, REFERRAL_CLICK_ID_SIZE);
-    store_read(r, &click->visitor, 8);
-    store_read(r, &click->visitor_before, 8);
-    store_read(r, &click->unique_window, 4);
+    store_decode_click_head(r, click);
     store_read_str(r, &click->code, REFERRAL_CODE_MAX);
     store_read_str(r, &click->channel, REFERRAL_CHANNEL_MAX);
     store_read_str(r, &click->landing, REFERRAL_LANDING_MAX);
 
     r->bad = r->bad || store_bad_click(click);
+}
+
+
+unsigned
+store_wants_reply(const unsigned char *buf, size_t len)
+{
+    return len > 1 && buf[1] != 0;
+}
+
+
+int
+store_decode_head(const unsigned char *buf, size_t len,
+    referral_click_t *click, int64_t *time)
+{
+    store_reader_t  r;
+
+    if (len < 2 || buf[0] != REFERRAL_RECORD_CLICK) {
+        return 0;
+    }
+
+    r.p = buf + 2;
+    r.end = buf + len;
+    r.bad = 0;
+
+    store_read(&r, time, sizeof(*time));
+    store_decode_click_head(&r, click);
+
+    return !r.bad;
 }
 
 
@@ -176,6 +234,12 @@ store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
     store_read(&r, &record->type, 1);
     store_read(&r, &record->reply, 1);
     store_read(&r, &record->time, 8);
+
+    /* of a click nothing is left out */
+
+    if (record->type != REFERRAL_RECORD_CLICK) {
+        memset(&record->u, 0, sizeof(record->u));
+    }
 
     switch (record->type) {
 

@@ -9,7 +9,7 @@
  * click of a later day moves the day to "hist".
  */
 
-#include "store_internal.h"
+#include "store_cells.h"
 
 
 #define STORE_CLICK_MAX (6 * sizeof(store_entry_t))     /* what one adds */
@@ -63,30 +63,54 @@ store_find_label(store_txn_t *t, uint32_t program, unsigned dim,
 }
 
 
+/* Where a label of this batch is, or may be. */
+
+static store_label_t *
+store_label_near(store_cells_t *cells, uint32_t program, unsigned dim,
+    referral_str_t label)
+{
+    size_t    left;
+    uint64_t  h, word;
+
+    h = (uint64_t) program << 8 | dim;
+
+    for (left = label.len; left > sizeof(word); left -= sizeof(word)) {
+        memcpy(&word, label.data + label.len - left, sizeof(word));
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+    }
+
+    word = 0;
+    memcpy(&word, label.data + label.len - left, left);
+    h = (h ^ word) * 0x9e3779b97f4a7c15u;
+
+    return &cells->labels[h >> 32 & (STORE_LABELS - 1)];
+}
+
+
 uint16_t
 store_label_id(store_txn_t *t, uint32_t program, unsigned dim,
     referral_str_t label)
 {
-    store_label_t  *last;
+    store_label_t  *near;
 
     if (label.len == 0) {
         return 0;
     }
 
-    /* most clicks lead where the one before led */
+    near = store_label_near(t->cells, program, dim, label);
 
-    last = &t->labels[dim == STORE_DIM_LANDING];
-
-    if (last->id == 0 || last->program != program || last->len != label.len
-        || memcmp(last->text, label.data, label.len) != 0)
+    if (near->id == 0 || near->program != program || near->dim != dim
+        || near->len != label.len
+        || memcmp(near->text, label.data, label.len) != 0)
     {
-        last->id = store_find_label(t, program, dim, label);
-        last->program = program;
-        last->len = (uint16_t) label.len;
-        memcpy(last->text, label.data, label.len);
+        near->id = store_find_label(t, program, dim, label);
+        near->program = program;
+        near->dim = (uint8_t) dim;
+        near->len = (uint8_t) label.len;
+        memcpy(near->text, label.data, label.len);
     }
 
-    return last->id;
+    return near->id;
 }
 
 
@@ -117,26 +141,81 @@ store_label(store_txn_t *t, uint32_t program, unsigned dim, uint16_t id)
 }
 
 
+static store_prg_t *
+store_count_row(store_txn_t *t, uint32_t program, uint32_t day, unsigned dim,
+    uint32_t id)
+{
+    size_t        *size;
+    store_prg_t   *row;
+    unsigned char  key[13];
+
+    store_prg_key(key, program, day, dim, id);
+
+    row = store_cell(t, STORE_PRG, key, sizeof(key), sizeof(store_prg_t), 0,
+                     &size);
+    if (row != NULL) {
+        *size = sizeof(store_prg_t);
+        row->version = 1;
+    }
+
+    return row;
+}
+
+
+/* Batches have few such rows, and all clicks want some of them. */
+
+static store_prg_t **
+store_count_rows(store_txn_t *t, uint32_t program, uint32_t day,
+    unsigned dim, uint32_t id)
+{
+    store_near_t  *near;
+
+    near = &t->cells->near[(id * 4 + dim + day * 32) & (STORE_NEAR - 1)];
+
+    if (near->rows[0] != NULL && near->id == id && near->dim == dim
+        && near->day == day && near->program == program)
+    {
+        return near->rows;
+    }
+
+    near->program = program;
+    near->day = day;
+    near->dim = dim;
+    near->id = id;
+    near->rows[0] = store_count_row(t, program, day, dim, id);
+    near->rows[1] = (dim == STORE_DIM_HOUR)
+                    ? NULL : store_count_row(t, program, 0, dim, id);
+
+    return near->rows;
+}
+
+
 static void
 store_count_program(store_txn_t *t, const store_click_row_t *row,
     uint32_t day, unsigned dim, uint32_t id)
 {
-    size_t        *size;
-    store_prg_t   *prg;
-    unsigned char  key[13];
+    unsigned       i;
+    store_prg_t  **rows;
 
-    store_prg_key(key, row->program, day, dim, id);
+    rows = store_count_rows(t, row->program, day, dim, id);
 
-    prg = store_cell(t, STORE_PRG, key, sizeof(key), sizeof(store_prg_t), 0,
-                     &size);
-    if (prg == NULL) {
-        return;
+    for (i = 0; i < 2 && rows[i] != NULL; i++) {
+        rows[i]->column[row->class]++;
+        rows[i]->column[STORE_UNIQUE] += row->unique;
     }
+}
 
-    *size = sizeof(store_prg_t);
-    prg->version = 1;
-    prg->column[row->class]++;
-    prg->column[STORE_UNIQUE] += row->unique;
+
+/* What an entry counts, as one number. */
+
+static inline uint32_t
+store_entry_name(const store_entry_t *entry)
+{
+    uint32_t  name;
+
+    memcpy(&name, entry, sizeof(name));
+
+    return name;
 }
 
 
@@ -149,36 +228,37 @@ static unsigned
 store_entry_add(store_entry_t *entries, size_t *n, unsigned dim, uint16_t id,
     unsigned column)
 {
-    size_t    i;
-    unsigned  folded;
+    size_t         i;
+    unsigned       folded;
+    store_entry_t  want;
 
     folded = 0;
+
+    want.dim = (uint8_t) dim;
+    want.column = (uint8_t) column;
+    want.id = id;
 
     for ( ;; ) {
 
         for (i = 0; i < *n; i++) {
-            if (entries[i].dim == dim && entries[i].id == id
-                && entries[i].column == column)
-            {
+            if (store_entry_name(&entries[i]) == store_entry_name(&want)) {
                 entries[i].count += (entries[i].count != UINT32_MAX);
                 return folded;
             }
         }
 
         if (*n < STORE_ENTRIES_SOFT || dim == STORE_DIM_ALL
-            || id == STORE_LABEL_OTHER)
+            || want.id == STORE_LABEL_OTHER)
         {
             break;
         }
 
-        id = STORE_LABEL_OTHER;
+        want.id = STORE_LABEL_OTHER;
         folded = 1;
     }
 
-    entries[i].dim = (uint8_t) dim;
-    entries[i].column = (uint8_t) column;
-    entries[i].id = id;
-    entries[i].count = 1;
+    want.count = 1;
+    entries[i] = want;
     (*n)++;
 
     return folded;
@@ -325,20 +405,13 @@ store_count_code(store_txn_t *t, store_click_row_t *row, uint32_t day)
 void
 store_count_click(store_txn_t *t, store_click_row_t *row)
 {
-    unsigned  i;
-    uint32_t  day, days[2];
+    uint32_t  day;
 
     day = store_day(row->time);
 
-    days[0] = 0;
-    days[1] = day;
-
-    for (i = 0; i < 2; i++) {
-        store_count_program(t, row, days[i], STORE_DIM_ALL, 0);
-        store_count_program(t, row, days[i], STORE_DIM_CHANNEL, row->channel);
-        store_count_program(t, row, days[i], STORE_DIM_LANDING, row->landing);
-    }
-
+    store_count_program(t, row, day, STORE_DIM_ALL, 0);
+    store_count_program(t, row, day, STORE_DIM_CHANNEL, row->channel);
+    store_count_program(t, row, day, STORE_DIM_LANDING, row->landing);
     store_count_program(t, row, day, STORE_DIM_HOUR,
                         (uint32_t) (row->time / 3600000 % 24));
 

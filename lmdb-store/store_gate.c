@@ -56,6 +56,23 @@ store_gate_leave(referral_store_t *store)
 }
 
 
+int
+store_gate_pass(referral_store_t *store)
+{
+    int       rc;
+    unsigned  n;
+
+    rc = store_gate_enter(store);
+
+    for (n = 0; rc == EBUSY && n < STORE_GATE_TRIES; n++) {
+        (void) usleep(STORE_GATE_PAUSE_US);
+        rc = store_gate_enter(store);
+    }
+
+    return rc;
+}
+
+
 void
 store_lost(referral_store_t *store)
 {

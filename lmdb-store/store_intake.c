@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * Taking, flushing and applying the records of a slot.
+ * Taking and applying the records of a slot.
  *
  * Positions count bytes since the slot's generation began; a position modulo
  * the size of the ring is an offset in it, and the same offset in the log.
@@ -23,38 +23,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "store_internal.h"
-
-
-#define STORE_WIPE_STEP  (1 << 20)   /* bytes of a log wiped at once */
-
-
-struct referral_intake_s {
-    referral_store_t       *store;
-    store_slot_t            slot;
-    store_cells_t          *cells;
-    unsigned                recovered;
-
-    /* producer */
-    uint64_t                generation;
-    uint64_t                head;
-    uint64_t                seq;
-
-    /* both */
-    _Alignas(64) _Atomic uint64_t  taken_seq;
-    _Atomic uint64_t        released;
-    _Atomic uint64_t        applied_seq;
-    _Atomic uint64_t        flushed_seq;
-
-    /* committer */
-    store_source_t          source;
-    store_position_t        durable;        /* applied and on disk */
-    uint64_t                flushed;
-    uint64_t                wiped;          /* erasures: done, under way */
-    uint64_t                wiping;
-    uint64_t                wipe_pos;       /* of the log: what is left of it */
-    uint64_t                wipe_end;
-};
+#include "store_intake.h"
 
 
 static referral_rc_t
@@ -138,6 +107,16 @@ referral_intake_open(referral_store_t *store, referral_intake_t **out,
 
     rc = store_intake_claim(intake, err);
 
+    if (rc == REFERRAL_OK) {
+        rc = store_log_begin(intake, err);
+
+        if (rc != REFERRAL_OK) {
+            store_log_end(intake);
+            store_slot_unlink_ring(&intake->slot);
+            store_slot_unlock(&intake->slot);
+        }
+    }
+
     if (rc != REFERRAL_OK) {
         store_cells_destroy(intake->cells);
         free(intake);
@@ -150,7 +129,6 @@ referral_intake_open(referral_store_t *store, referral_intake_t **out,
     intake->durable = intake->source.at;
     intake->generation = intake->source.at.generation;
     intake->seq = intake->source.at.seq;
-    intake->wiped = store_log_wiped(intake->slot.log_fd);
 
     atomic_store(&intake->taken_seq, intake->seq);
     atomic_store(&intake->applied_seq, intake->seq);
@@ -176,6 +154,7 @@ referral_intake_close(referral_intake_t *intake)
         store_slot_unlink_ring(&intake->slot);
     }
 
+    store_log_end(intake);
     store_slot_unlock(&intake->slot);
     store_cells_destroy(intake->cells);
     free(intake);
@@ -187,7 +166,7 @@ referral_intake_put(referral_intake_t *intake,
     const referral_record_t *record, uint64_t *seq)
 {
     size_t          len;
-    uint64_t        need, left, used;
+    uint64_t        need, left, used, offset;
     store_frame_t   frame;
     unsigned char  *p, buf[STORE_RECORD_MAX];
 
@@ -199,7 +178,8 @@ referral_intake_put(referral_intake_t *intake,
     used = intake->head - atomic_load_explicit(&intake->released,
                                                memory_order_acquire);
     need = store_frame_size(len);
-    left = intake->slot.size - intake->head % intake->slot.size;
+    offset = intake->head % intake->slot.size;
+    left = intake->slot.size - offset;
 
     if (used + need + (left < need ? left : 0) > intake->slot.size
         || store_level_refuses(intake->store, record->type, used))
@@ -213,17 +193,17 @@ referral_intake_put(referral_intake_t *intake,
         if (left >= sizeof(frame)) {
             frame.len = STORE_FRAME_PAD;
             frame.check = 0;
-            memcpy(intake->slot.data + intake->head % intake->slot.size,
-                   &frame, sizeof(frame));
+            memcpy(intake->slot.data + offset, &frame, sizeof(frame));
         }
 
         intake->head += left;
+        offset = 0;
     }
 
     frame.len = (uint32_t) len;
     frame.check = store_check(intake->generation, frame.seq, buf, len);
 
-    p = intake->slot.data + intake->head % intake->slot.size;
+    p = intake->slot.data + offset;
     memcpy(p, &frame, sizeof(frame));
     memcpy(p + sizeof(frame), buf, len);
 
@@ -262,91 +242,6 @@ referral_intake_info(referral_intake_t *intake, referral_intake_info_t *info)
 }
 
 
-static int
-store_log_write(referral_intake_t *intake, uint64_t from, uint64_t to)
-{
-    off_t     offset;
-    size_t    len;
-    ssize_t   n;
-    uint64_t  left;
-
-    while (from < to) {
-        left = intake->slot.size - from % intake->slot.size;
-        len = (size_t) ((to - from < left) ? to - from : left);
-        offset = (off_t) (STORE_RING_HEADER + from % intake->slot.size);
-
-        n = pwrite(intake->slot.log_fd,
-                   intake->slot.data + from % intake->slot.size, len, offset);
-
-        if (n == -1 && errno == EINTR) {
-            continue;
-        }
-
-        if (n <= 0) {
-            return -1;
-        }
-
-        from += (uint64_t) n;
-    }
-
-    return fdatasync(intake->slot.log_fd);
-}
-
-
-referral_rc_t
-referral_intake_flush(referral_intake_t *intake, uint64_t *seq,
-    referral_error_t *err)
-{
-    uint64_t       from, to, taken;
-    referral_rc_t  rc;
-
-    /* in this order: what is taken is below the head that is read after it */
-
-    taken = atomic_load_explicit(&intake->taken_seq, memory_order_acquire);
-    to = atomic_load_explicit(&intake->slot.head->head, memory_order_acquire);
-
-    /*
-     * What is applied but not yet on disk has to be in the log as well:
-     * recovery reads on from the position that the disk knows.
-     */
-
-    from = intake->flushed;
-
-    if (from < intake->durable.pos) {
-        from = intake->durable.pos;
-    }
-
-    /*
-     * Records name codes and rewards by numbers that a reader found in the
-     * store.  These are on disk first: a power cut would have them given to
-     * others.
-     */
-
-    if (from < to
-        && referral_store_last_id(intake->store) != intake->store->synced)
-    {
-        rc = store_sync(intake->store, err);
-
-        if (rc != REFERRAL_OK) {
-            return rc;
-        }
-    }
-
-    if (from < to && store_log_write(intake, from, to) != 0) {
-        store_error(err, REFERRAL_SYSTEM, errno,
-                    "cannot write \"%s/intake-%03u.log\"",
-                    intake->store->path, intake->slot.slot);
-        return REFERRAL_SYSTEM;
-    }
-
-    intake->flushed = to;
-    atomic_store_explicit(&intake->flushed_seq, taken, memory_order_release);
-    *seq = taken;
-
-    return REFERRAL_OK;
-}
-
-
 /* What is in the store for good is kept nowhere else. */
 
 static void
@@ -362,7 +257,7 @@ store_forget(store_slot_t *s, uint64_t from, uint64_t to)
 }
 
 
-static void
+void
 store_release(referral_intake_t *intake, const store_position_t *durable)
 {
     uint64_t  from;
@@ -433,94 +328,6 @@ referral_intake_apply(referral_intake_t *intake, unsigned sync,
                           memory_order_release);
 
     batch->more = (intake->source.at.pos < intake->source.end);
-
-    return REFERRAL_OK;
-}
-
-
-/* A step of wiping the log, of all but what has yet to be applied. */
-
-static int
-store_wipe_step(referral_intake_t *intake, uint64_t count)
-{
-    int       fd;
-    uint64_t  from, to;
-
-    fd = intake->slot.log_fd;
-
-    if (!intake->store->durable) {
-        intake->wiped = count;
-        return ftruncate(fd, 0);
-    }
-
-    from = (intake->flushed > intake->durable.pos) ? intake->flushed
-                                                   : intake->durable.pos;
-
-    if (intake->wiping != count) {
-        intake->wiping = count;
-        intake->wipe_pos = from;
-        intake->wipe_end = intake->durable.pos + intake->slot.size;
-    }
-
-    if (intake->wipe_pos < from) {
-        intake->wipe_pos = from;
-    }
-
-    to = intake->wipe_pos + STORE_WIPE_STEP;
-
-    if (to > intake->wipe_end) {
-        to = intake->wipe_end;
-    }
-
-    if (store_log_wipe(fd, intake->slot.size, intake->wipe_pos, to) == -1) {
-        return -1;
-    }
-
-    intake->wipe_pos = to;
-
-    if (to < intake->wipe_end) {
-        return 0;
-    }
-
-    intake->wiped = count;
-
-    return store_log_mark(fd, count);
-}
-
-
-referral_rc_t
-referral_intake_wipe(referral_intake_t *intake, unsigned *more,
-    referral_error_t *err)
-{
-    uint64_t       count;
-    referral_rc_t  rc;
-
-    *more = 0;
-    memset(err, 0, sizeof(referral_error_t));
-    rc = store_erasures(intake->store, &count, err);
-
-    if (rc != REFERRAL_OK || count == intake->wiped) {
-        return rc;
-    }
-
-    if (intake->durable.seq < intake->source.at.seq) {
-        rc = store_sync(intake->store, err);
-
-        if (rc != REFERRAL_OK) {
-            return rc;
-        }
-
-        store_release(intake, &intake->source.at);
-    }
-
-    if (store_wipe_step(intake, count) == -1) {
-        store_error(err, REFERRAL_SYSTEM, errno,
-                    "cannot wipe \"%s/intake-%03u.log\"",
-                    intake->store->path, intake->slot.slot);
-        return REFERRAL_SYSTEM;
-    }
-
-    *more = intake->wiped != count;
 
     return REFERRAL_OK;
 }

@@ -11,6 +11,9 @@
  *   store_level.c    how full the map is, and what is refused then
  *   store_walk.c     rows side by side
  *   store_cells.c    the counters of a batch
+ *   store_sorted.c   many cells in the order of their keys
+ *   store_unique.c   which clicks are unique
+ *   store_visitors.c the visitors of a batch
  *   store_codec.c    records as bytes; store_codec_event.c those of events
  *   store_ring.c     one slot: its lock, ring and log as files
  *   store_intake.c   taking, flushing and applying records of a slot
@@ -82,8 +85,10 @@
 #define STORE_RING_MIN      ((uint64_t) 1 << 20)
 #define STORE_RING_MAX      ((uint64_t) 1 << 32)
 #define STORE_BATCH         8000            /* records in a transaction */
+#define STORE_BATCH_CLICKS  50000           /* and clicks */
+#define STORE_BATCH_PAGES   16384           /* that clicks may change */
 #define STORE_BATCH_SHARED  1000            /* while others wait for the lock */
-#define STORE_BATCH_BYTES   (4 << 20)
+#define STORE_BATCH_BYTES   (16 << 20)
 
 #define STORE_KEY_MAX       (4 + REFERRAL_OWNER_MAX + 1 + REFERRAL_CODE_MAX)
 #define STORE_RECORD_MAX    (REFERRAL_RULES_SIZE + 64)  /* bytes, coded */
@@ -144,13 +149,13 @@ struct referral_store_s {
     int                     lock_fd;        /* of the directory, locked */
     unsigned                durable;
     unsigned                readonly;
-    unsigned                broken;
+    _Atomic unsigned        broken;
     unsigned                replaced;       /* the file has another place */
     unsigned                doubt;          /* of the meta pages on disk */
     unsigned                refs;
     unsigned                shared;         /* batches that are to be short */
     uint64_t                serial;         /* of its transactions */
-    uint64_t                synced;         /* transaction known to be on disk */
+    _Atomic uint64_t        synced;         /* transaction known to be on disk */
     store_rules_t          *rules[STORE_MAX_PROGRAMS];  /* taken apart */
     _Atomic unsigned char   cases[STORE_MAX_PROGRAMS]; /* 0 not known, 1 fold,
                                                           2 case-sensitive */
@@ -180,13 +185,6 @@ struct referral_store_s {
 
 typedef struct store_cells_s  store_cells_t;
 
-typedef struct {
-    uint32_t                program;
-    uint16_t                id;             /* 0: none yet */
-    uint16_t                len;
-    unsigned char           text[REFERRAL_LANDING_MAX];
-} store_label_t;
-
 typedef struct store_txn_s  store_txn_t;
 
 struct store_txn_s {
@@ -198,7 +196,7 @@ struct store_txn_s {
     const char             *what;           /* the call that failed */
     MDB_cursor             *cursors[2];     /* stay where the last click of
                                                jrnl and clk was put */
-    store_label_t           labels[2];      /* the last of each dimension */
+    unsigned char           last[REFERRAL_CLICK_ID_SIZE];  /* of clk */
     uint64_t                serial;
 };
 
@@ -264,6 +262,9 @@ int store_replaced(referral_store_t *store);
  */
 int store_gate_enter(referral_store_t *store);
 void store_gate_leave(referral_store_t *store);
+
+/* The same for a thread that may wait until it is replaced. */
+int store_gate_pass(referral_store_t *store);
 /*
  * Replaces the map; 0: by one of the size that others have.  Committer only,
  * without a transaction: EBUSY when somebody stays inside.
@@ -378,6 +379,10 @@ void store_cells_destroy(store_cells_t *cells);
 void store_cells_clear(store_cells_t *cells);
 void *store_cell(store_txn_t *t, unsigned db, const void *key, size_t len,
     size_t head, size_t more, size_t **size);
+/* Many cells of a database are best told before, then read at once. */
+void store_cell_want(store_txn_t *t, unsigned db, const void *key,
+    size_t len);
+void store_cells_fetch(store_txn_t *t, unsigned db);
 void store_cells_write(store_txn_t *t);
 
 
@@ -388,6 +393,11 @@ size_t store_encode(const referral_record_t *record, unsigned char *buf);
 /* Strings point into buf.  0 or -1: not a record. */
 int store_decode(const unsigned char *buf, size_t len,
     referral_record_t *record);
+/* Whether somebody waits for the result. */
+unsigned store_wants_reply(const unsigned char *buf, size_t len);
+/* A click but its strings, and its time: 1, or 0 when it is none. */
+int store_decode_head(const unsigned char *buf, size_t len,
+    referral_click_t *click, int64_t *time);
 uint32_t store_check(uint64_t generation, uint64_t seq, const void *data,
     size_t len);
 

@@ -16,10 +16,6 @@
 #define STORE_REMAPS  2             /* in a row: the file may go on growing */
 
 
-static int store_put_near(store_txn_t *t, unsigned db, MDB_val *key,
-    MDB_val *value, unsigned flags);
-
-
 void
 store_error(referral_error_t *err, referral_rc_t rc, int code,
     const char *fmt, ...)
@@ -128,8 +124,6 @@ store_begin_once(store_txn_t *t, referral_store_t *store, unsigned flags)
     t->what = NULL;
     t->cursors[0] = NULL;
     t->cursors[1] = NULL;
-    t->labels[0].id = 0;
-    t->labels[1].id = 0;
     t->serial = (flags & MDB_RDONLY) ? 0 : ++store->serial;
 
     rc = (store->broken && !(flags & MDB_RDONLY)) ? MDB_PANIC
@@ -360,6 +354,63 @@ store_wall_ms(void)
 }
 
 
+/* The last id that the index of clicks has; zeros: none. */
+
+static int
+store_last_click(store_txn_t *t, MDB_cursor *cursor)
+{
+    int      rc;
+    MDB_val  k, v;
+
+    memset(t->last, 0, sizeof(t->last));
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_LAST);
+
+    if (rc == 0 && k.mv_size == sizeof(t->last)) {
+        memcpy(t->last, k.mv_data, sizeof(t->last));
+    }
+
+    return (rc == MDB_NOTFOUND) ? 0 : rc;
+}
+
+
+/*
+ * Keys that ascend: a cursor that stands where the last one went spares the
+ * way from the root.  It ends with the transaction.  Ids of clicks begin with
+ * their time: most come after all that are there.
+ */
+
+static int
+store_put_near(store_txn_t *t, unsigned db, MDB_val *key, MDB_val *value,
+    unsigned flags)
+{
+    int           rc;
+    MDB_cursor  **cursor;
+
+    cursor = &t->cursors[db == STORE_CLK];
+
+    if (*cursor == NULL) {
+        rc = mdb_cursor_open(t->txn, t->store->dbi[db], cursor);
+
+        if (rc == 0 && db == STORE_CLK) {
+            rc = store_last_click(t, *cursor);
+        }
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+
+    if (db == STORE_CLK && key->mv_size == sizeof(t->last)
+        && memcmp(key->mv_data, t->last, sizeof(t->last)) > 0)
+    {
+        memcpy(t->last, key->mv_data, sizeof(t->last));
+        flags |= MDB_APPEND;
+    }
+
+    return mdb_cursor_put(*cursor, key, value, flags);
+}
+
+
 /* 1, or 0 when the row was there or the transaction has failed. */
 
 static int
@@ -390,32 +441,6 @@ store_put_flags(store_txn_t *t, unsigned db, const void *key, size_t len,
     }
 
     return rc == 0;
-}
-
-
-/*
- * Keys that ascend: a cursor that stands where the last one went spares the
- * way from the root.  It ends with the transaction.
- */
-
-static int
-store_put_near(store_txn_t *t, unsigned db, MDB_val *key, MDB_val *value,
-    unsigned flags)
-{
-    int           rc;
-    MDB_cursor  **cursor;
-
-    cursor = &t->cursors[db == STORE_CLK];
-
-    if (*cursor == NULL) {
-        rc = mdb_cursor_open(t->txn, t->store->dbi[db], cursor);
-
-        if (rc != 0) {
-            return rc;
-        }
-    }
-
-    return mdb_cursor_put(*cursor, key, value, flags);
 }
 
 

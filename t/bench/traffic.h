@@ -34,6 +34,8 @@ typedef struct {
     referral_snapshot_t *snap;
     uint32_t             program;
     uint32_t             codes;
+    uint64_t             ring;          /* bytes; 0: as nginx has it */
+    uint64_t             map;           /* likewise */
     unsigned             batch;         /* records in a transaction */
     unsigned             waiting;
     uint64_t             rng;
@@ -72,6 +74,19 @@ traffic_seconds(void)
     struct timespec  ts;
 
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+
+/* Of this process. */
+
+static inline double
+traffic_cpu(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 
     return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
 }
@@ -143,6 +158,25 @@ traffic_info(traffic_t *t)
 }
 
 
+/* All that was taken has to be there. */
+
+static inline void
+traffic_check(traffic_t *t, uint64_t clicks)
+{
+    referral_counts_t  counts;
+
+    if (referral_snapshot_begin(t->snap) != REFERRAL_OK
+        || referral_counts_get(t->snap, t->program, 0, &counts)
+           != REFERRAL_OK
+        || referral_counts_total(&counts) != clicks)
+    {
+        traffic_die("check", "the store does not hold what it was given");
+    }
+
+    referral_snapshot_end(t->snap);
+}
+
+
 static inline void
 traffic_rules(traffic_t *t)
 {
@@ -187,11 +221,12 @@ traffic_open(traffic_t *t, const char *path, const char *rings,
     referral_error_t    err;
     referral_options_t  opts;
 
-    memset(t, 0, sizeof(traffic_t));
     memset(&opts, 0, sizeof(opts));
 
     opts.path = path;
     opts.intake_path = rings;
+    opts.intake_size = t->ring;
+    opts.map_size = t->map;
     opts.readonly = readonly;
     case_sensitive = 0;
     t->batch = STORE_BATCH;
@@ -385,6 +420,7 @@ traffic_add_click(traffic_t *t, int64_t time)
     click->program = t->program;
     click->code_id = code + 1;
     click->visitor = traffic_random(t);
+    click->visitor_before = traffic_random(t);
     click->unique_window = 86400;
     traffic_class(t, click);
     traffic_click_id(t, time, click->click_id);
