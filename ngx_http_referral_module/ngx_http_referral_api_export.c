@@ -440,8 +440,10 @@ ngx_http_referral_api_export_wait(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_referral_api_export_next(ngx_http_referral_api_export_t *e)
 {
+    /* the first two may be one row: a code, and what it earned */
+
     if (e->rows == NGX_HTTP_REFERRAL_EXPORT_ROWS
-        || (e->rows != 0 && ngx_http_referral_api_export_now() >= e->until))
+        || (e->rows > 1 && ngx_http_referral_api_export_now() >= e->until))
     {
         e->more = 1;
         return 0;

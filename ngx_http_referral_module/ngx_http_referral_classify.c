@@ -131,7 +131,9 @@ ngx_http_referral_collect(ngx_http_request_t *r, referral_request_t *req)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len > NGX_HTTP_REFERRAL_LONGEST) {
+            if (h[i].key.len == 0
+                || h[i].key.len > NGX_HTTP_REFERRAL_LONGEST)
+            {
                 continue;
             }
 

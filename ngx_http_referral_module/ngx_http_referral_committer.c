@@ -13,11 +13,10 @@
 
 #include "ngx_http_referral_committer.h"
 #include "ngx_http_referral_growth.h"
+#include "ngx_http_referral_house.h"
 #include "ngx_http_referral_purge.h"
 
 
-#define NGX_HTTP_REFERRAL_RETRY      1000   /* ms after what failed */
-#define NGX_HTTP_REFERRAL_MAINTAIN   5000   /* ms between housekeeping */
 #define NGX_HTTP_REFERRAL_START      5000   /* ms a new worker waits */
 #define NGX_HTTP_REFERRAL_END        5000   /* ms without progress at the end */
 #define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
@@ -43,7 +42,6 @@ typedef struct {
     /* under the mutex */
     unsigned                        tried;
     unsigned                        stop;
-    unsigned                        want_flush;
     unsigned                        want_apply;
 
     /* the thread's own */
@@ -204,24 +202,6 @@ ngx_http_referral_unapplied(referral_intake_t *intake)
 }
 
 
-static void
-ngx_http_referral_flush(referral_intake_t *intake)
-{
-    uint64_t          seq, taken;
-    referral_error_t  err;
-
-    taken = ngx_http_referral_taken(intake);
-
-    if (referral_intake_flush(intake, &seq, &err) == REFERRAL_OK) {
-        ngx_http_referral_recovered(NGX_HTTP_REFERRAL_FLUSH);
-        ngx_http_referral_notify();
-        return;
-    }
-
-    ngx_http_referral_failed(NGX_HTTP_REFERRAL_FLUSH, taken, &err);
-}
-
-
 /*
  * Who was answered just now tends to ask again at once.  When workers queue
  * for the store's one write lock, fewer and larger commits serve all sooner.
@@ -298,72 +278,6 @@ ngx_http_referral_apply(referral_intake_t *intake, unsigned sync)
 
 
 static void
-ngx_http_referral_maintain(referral_intake_t *intake)
-{
-    unsigned          records, more;
-    referral_rc_t     rc;
-    referral_error_t  err;
-
-    rc = referral_store_maintain(committer.store, &records, &err);
-
-    ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECOVERED, records);
-
-    if (rc != REFERRAL_OK) {
-        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 0);
-        committer.next_maintain = ngx_http_referral_now()
-                                  + NGX_HTTP_REFERRAL_RETRY;
-        return;
-    }
-
-    ngx_http_referral_recovered(NGX_HTTP_REFERRAL_KEEP);
-
-    if (err.text[0] != '\0') {
-        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 1);
-    }
-
-    if (referral_intake_wipe(intake, &more, &err) != REFERRAL_OK) {
-        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_KEEP, 0);
-        committer.next_maintain = ngx_http_referral_now()
-                                  + NGX_HTTP_REFERRAL_RETRY;
-
-    } else if (more) {
-        committer.next_maintain = ngx_http_referral_now();
-    }
-}
-
-
-/*
- * Approves what was on hold long enough.  Other workers add holds that this
- * one is not told of: it looks again with every housekeeping.
- */
-
-static void
-ngx_http_referral_tick(void)
-{
-    int64_t           wall, next;
-    referral_error_t  err;
-
-    wall = ngx_http_referral_wall();
-
-    if (referral_store_tick(committer.store, wall, &next, &err)
-        != REFERRAL_OK)
-    {
-        ngx_http_referral_report(&err, NGX_HTTP_REFERRAL_HOLDS, 0);
-        committer.next_tick = ngx_http_referral_now()
-                              + NGX_HTTP_REFERRAL_RETRY;
-        return;
-    }
-
-    ngx_http_referral_recovered(NGX_HTTP_REFERRAL_HOLDS);
-
-    committer.next_tick = (next == 0)
-                          ? UINT64_MAX
-                          : ngx_http_referral_now()
-                            + (uint64_t) ngx_max(next - wall, 0);
-}
-
-
-static void
 ngx_http_referral_sleep_until(uint64_t ms)
 {
     struct timespec  ts;
@@ -389,7 +303,7 @@ ngx_http_referral_idle(referral_intake_t *intake)
     keep = ngx_min(committer.next_maintain, committer.next_tick);
     keep = ngx_min(keep, committer.next_purge);
 
-    while (!committer.stop && !committer.want_flush && !committer.want_apply) {
+    while (!committer.stop && !committer.want_apply) {
 
         now = ngx_http_referral_now();
 
@@ -440,7 +354,7 @@ ngx_http_referral_purge_turn(void)
     }
 
     pthread_mutex_lock(&committer.mutex);
-    waits = committer.want_flush || committer.want_apply;
+    waits = committer.want_apply;
     pthread_mutex_unlock(&committer.mutex);
 
     if (waits && now - committer.next_purge < NGX_HTTP_REFERRAL_YIELD) {
@@ -458,7 +372,7 @@ ngx_http_referral_purge_turn(void)
 static unsigned
 ngx_http_referral_turn(referral_intake_t *intake)
 {
-    unsigned  stop, flush, apply, more;
+    unsigned  stop, apply, more;
     uint64_t  now;
 
     pthread_mutex_lock(&committer.mutex);
@@ -466,29 +380,23 @@ ngx_http_referral_turn(referral_intake_t *intake)
     ngx_http_referral_idle(intake);
 
     stop = committer.stop;
-    flush = committer.want_flush;
     apply = committer.want_apply;
-    committer.want_flush = 0;
     committer.want_apply = 0;
 
     pthread_mutex_unlock(&committer.mutex);
 
     ngx_http_referral_growth_remap(committer.store);
 
-    if (flush) {
-        ngx_http_referral_flush(intake);
-    }
-
     now = ngx_http_referral_now();
 
     if (!stop && now >= committer.next_maintain) {
-        committer.next_maintain = now + NGX_HTTP_REFERRAL_MAINTAIN;
-        ngx_http_referral_maintain(intake);
+        committer.next_maintain = ngx_http_referral_maintain(committer.store,
+                                                             intake);
         committer.next_tick = 0;
     }
 
     if (!stop && now >= committer.next_tick) {
-        ngx_http_referral_tick();
+        committer.next_tick = ngx_http_referral_tick(committer.store);
     }
 
     more = 0;
@@ -496,8 +404,6 @@ ngx_http_referral_turn(referral_intake_t *intake)
     if (stop || apply
         || (now >= committer.next_apply && ngx_http_referral_unapplied(intake)))
     {
-        /* between two batches those who wait for the log are served */
-
         more = ngx_http_referral_apply(intake, stop);
 
         pthread_mutex_lock(&committer.mutex);
@@ -524,8 +430,14 @@ ngx_http_referral_committer_run(void *data)
     uint64_t            deadline;
     unsigned            stop;
     referral_intake_t  *intake;
+    struct sched_param  param;
 
     (void) data;
+
+    /* its share of the processor, but not in the middle of an answer */
+
+    param.sched_priority = 0;
+    (void) pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 
     for ( ;; ) {
         ngx_http_referral_open();
@@ -579,7 +491,6 @@ ngx_http_referral_committer_wake(ngx_http_referral_need_e need)
 {
     pthread_mutex_lock(&committer.mutex);
 
-    committer.want_flush |= (need == NGX_HTTP_REFERRAL_FLUSHED);
     committer.want_apply |= (need == NGX_HTTP_REFERRAL_APPLIED);
 
     pthread_cond_signal(&committer.cond);
@@ -623,11 +534,32 @@ ngx_http_referral_await_store(void)
 
 
 ngx_int_t
+ngx_http_referral_thread(pthread_t *thread, void *(*run)(void *),
+    ngx_log_t *log)
+{
+    int       rc;
+    sigset_t  all, old;
+
+    /* signals are for the main thread */
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(thread, NULL, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    if (rc != 0) {
+        ngx_log_error(NGX_LOG_EMERG, log, rc, "pthread_create() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
     uint32_t *programs, ngx_log_t *log)
 {
-    int                 rc;
-    sigset_t            all, old;
     pthread_condattr_t  attr;
 
     committer.conf = conf;
@@ -643,16 +575,10 @@ ngx_http_referral_committer_start(ngx_http_referral_main_conf_t *conf,
     pthread_cond_init(&committer.started, &attr);
     pthread_condattr_destroy(&attr);
 
-    /* signals are for the main thread */
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&committer.thread, NULL,
-                        ngx_http_referral_committer_run, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-
-    if (rc != 0) {
-        ngx_log_error(NGX_LOG_EMERG, log, rc, "pthread_create() failed");
+    if (ngx_http_referral_thread(&committer.thread,
+                                 ngx_http_referral_committer_run, log)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

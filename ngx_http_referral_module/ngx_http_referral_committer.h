@@ -1,13 +1,13 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * The committer: the one thread of a worker, which opens the store, flushes
- * and applies the intake and keeps house.  It never touches a request, a pool
- * or a log; what it has to say the event loop collects and says.
+ * The committer: the thread of a worker that opens the store, applies the
+ * intake and keeps house.  It never touches a request, a pool or a log; what
+ * it has to say the event loop collects and says.
  *
  *   event loop                         committer
  *   ──────────                         ─────────
- *   take ──▶ ring ───────────────────▶ flush, apply, maintain
+ *   take ──▶ ring ───────────────────▶ apply, maintain
  *   wake (only when it sleeps, or
  *         when a request waits)
  *   waiters ◀── eventfd, news ◀─────── progress, results, failures
@@ -19,6 +19,8 @@
 #define NGX_HTTP_REFERRAL_COMMITTER_H
 
 #include "ngx_http_referral_module.h"
+#include <pthread.h>
+
 #include "ngx_http_referral_news.h"
 
 
@@ -38,12 +40,17 @@ ngx_int_t ngx_http_referral_committer_start(
 
 void ngx_http_referral_committer_stop(ngx_log_t *log);
 
+/* A thread that gets no signals. */
+
+ngx_int_t ngx_http_referral_thread(pthread_t *thread, void *(*run)(void *),
+    ngx_log_t *log);
+
 /* NULL until the store is open; from then on both stay as they are. */
 
 referral_intake_t *ngx_http_referral_committer_intake(void);
 referral_store_t *ngx_http_referral_committer_store(void);
 
-/* Asks for a flush, for a commit, or just to look at the ring again. */
+/* Asks for a commit, or just to look at the ring again. */
 
 void ngx_http_referral_committer_wake(ngx_http_referral_need_e need);
 

@@ -78,26 +78,21 @@ ngx_http_referral_strip_handler(ngx_http_request_t *r)
 
 /*
  * What the configuration of the server has looked through needs no looking
- * again, unless our own headers were added since, and a named location is
- * entered now.
+ * again, unless a named location is entered: our own headers were added since,
+ * or an error has led here before the server was asked at all.
  */
 
 ngx_int_t
 ngx_http_referral_strip_again_handler(ngx_http_request_t *r)
 {
-    ngx_http_referral_ctx_t       *ctx;
     ngx_http_core_srv_conf_t      *cscf;
     ngx_http_referral_loc_conf_t  *rlcf;
 
     cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
     rlcf = cscf->ctx->loc_conf[ngx_http_referral_module.ctx_index];
 
-    if (r == r->main && rlcf->strip) {
-        ctx = ngx_http_referral_get_ctx(r, 0);
-
-        if (ctx == NULL || !ctx->entered) {
-            return NGX_DECLINED;
-        }
+    if (r == r->main && rlcf->strip && !r->internal) {
+        return NGX_DECLINED;
     }
 
     return ngx_http_referral_strip_handler(r);

@@ -1,8 +1,8 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * The event loop's side of the store: taking records, reading snapshots,
- * those who wait for the disk; the only file with timers.
+ * The event loop's side of the store: taking records, reading snapshots, what
+ * the threads have to say.
  */
 
 #include <ngx_config.h>
@@ -13,19 +13,14 @@
 #include <sys/eventfd.h>
 
 #include "ngx_http_referral_committer.h"
-
-
-#define NGX_HTTP_REFERRAL_TICK       200    /* ms between looks at deadlines */
+#include "ngx_http_referral_flusher.h"
+#include "ngx_http_referral_waiters.h"
 
 
 typedef struct {
     uint32_t                    *programs;      /* the store's numbers */
     referral_snapshot_t         *snapshot;
     ngx_connection_t            *connection;    /* of the eventfd */
-    ngx_queue_t                  flush_waiters;
-    ngx_queue_t                  apply_waiters;
-    ngx_event_t                  timer;
-    ngx_connection_t             timer_connection;
     uint64_t                     lost;          /* since the last line */
     time_t                       said;          /* that line */
     unsigned                     running:1;
@@ -34,6 +29,7 @@ typedef struct {
 
 
 static ngx_http_referral_worker_t  worker;
+
 
 
 /*
@@ -116,32 +112,6 @@ ngx_http_referral_lost(referral_rc_t rc)
 }
 
 
-/* Once for all that this turn of the event loop takes: they make one batch. */
-
-static void
-ngx_http_referral_wake_handler(ngx_event_t *ev)
-{
-    ngx_http_referral_committer_wake(NGX_HTTP_REFERRAL_APPLIED);
-}
-
-
-static void
-ngx_http_referral_wake(ngx_http_referral_need_e need)
-{
-    static ngx_event_t  event;
-
-    if (need == NGX_HTTP_REFERRAL_FLUSHED) {
-        ngx_http_referral_committer_wake(need);
-        return;
-    }
-
-    event.handler = ngx_http_referral_wake_handler;
-    event.log = ngx_cycle->log;
-
-    ngx_post_event((&event), &ngx_posted_events);
-}
-
-
 ngx_int_t
 ngx_http_referral_take(referral_record_t *record,
     ngx_http_referral_need_e need, uint64_t *seq)
@@ -186,14 +156,7 @@ ngx_http_referral_take(referral_record_t *record,
         return NGX_DECLINED;
     }
 
-    if (need != NGX_HTTP_REFERRAL_TAKEN) {
-        ngx_http_referral_wake(need);
-        return NGX_OK;
-    }
-
-    if (ngx_http_referral_committer_sleeps()) {
-        ngx_http_referral_committer_wake(need);
-    }
+    ngx_http_referral_wake(need);
 
     if ((*seq & 0xff) == 0) {
         referral_intake_info(intake, &info);
@@ -267,144 +230,6 @@ ngx_http_referral_program_id(ngx_uint_t index)
 
 
 static void
-ngx_http_referral_waiter_cleanup(void *data)
-{
-    ngx_http_referral_waiter_t  *w = data;
-
-    if (w->waiting) {
-        w->waiting = 0;
-        ngx_queue_remove(&w->queue);
-    }
-}
-
-
-static void
-ngx_http_referral_await(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
-    uint64_t seq, ngx_http_referral_need_e need,
-    ngx_http_referral_waiter_pt handler, void *data)
-{
-    w->request = r;
-    w->handler = handler;
-    w->data = data;
-    w->seq = seq;
-    w->need = need;
-    w->deadline = ngx_current_msec + NGX_HTTP_REFERRAL_WAIT;
-    w->waiting = 1;
-
-    ngx_queue_insert_tail((need == NGX_HTTP_REFERRAL_FLUSHED)
-                          ? &worker.flush_waiters : &worker.apply_waiters,
-                          &w->queue);
-
-    /* not cancelable: a worker that shuts down waits for its waiters */
-
-    if (!worker.timer.timer_set) {
-        ngx_add_timer(&worker.timer, NGX_HTTP_REFERRAL_TICK);
-    }
-}
-
-
-ngx_int_t
-ngx_http_referral_wait(ngx_http_request_t *r, ngx_http_referral_waiter_t *w,
-    uint64_t seq, ngx_http_referral_need_e need,
-    ngx_http_referral_waiter_pt handler, void *data)
-{
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_http_referral_waiter_cleanup;
-    cln->data = w;
-
-    ngx_http_referral_await(r, w, seq, need, handler, data);
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_referral_watch(ngx_http_referral_waiter_t *w, uint64_t seq,
-    ngx_http_referral_waiter_pt handler, void *data)
-{
-    ngx_http_referral_await(NULL, w, seq, NGX_HTTP_REFERRAL_APPLIED, handler,
-                            data);
-}
-
-
-static void
-ngx_http_referral_finish(ngx_http_referral_waiter_t *w, ngx_int_t rc,
-    const referral_result_t *result)
-{
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    w->waiting = 0;
-    ngx_queue_remove(&w->queue);
-
-    r = w->request;
-
-    if (r == NULL) {
-        w->handler(NULL, w, rc, result);
-        return;
-    }
-
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    w->handler(r, w, rc, result);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static ngx_http_referral_waiter_t *
-ngx_http_referral_first(ngx_queue_t *queue)
-{
-    if (ngx_queue_empty(queue)) {
-        return NULL;
-    }
-
-    return ngx_queue_data(ngx_queue_head(queue), ngx_http_referral_waiter_t,
-                          queue);
-}
-
-
-/* All up to a sequence; they stand in the order of their sequences. */
-
-static void
-ngx_http_referral_finish_upto(ngx_queue_t *queue, uint64_t seq, ngx_int_t rc)
-{
-    ngx_http_referral_waiter_t  *w;
-
-    while ((w = ngx_http_referral_first(queue)) != NULL && w->seq <= seq) {
-        ngx_http_referral_finish(w, rc, NULL);
-    }
-}
-
-
-static void
-ngx_http_referral_finish_result(const referral_result_t *result)
-{
-    ngx_http_referral_waiter_t  *w;
-
-    /* a waiter before this one has no result: its batch had no memory */
-
-    while ((w = ngx_http_referral_first(&worker.apply_waiters)) != NULL
-           && w->seq < result->seq)
-    {
-        ngx_http_referral_finish(w, NGX_ERROR, NULL);
-    }
-
-    if (w != NULL && w->seq == result->seq) {
-        ngx_http_referral_finish(w, NGX_OK, result);
-    }
-}
-
-
-static void
 ngx_http_referral_log_error(const ngx_http_referral_news_t *news)
 {
     if (news->error.text[0] == '\0') {
@@ -428,10 +253,7 @@ ngx_http_referral_log_error(const ngx_http_referral_news_t *news)
 static void
 ngx_http_referral_event_handler(ngx_event_t *ev)
 {
-    size_t                    i;
     uint64_t                  count;
-    referral_intake_t        *intake;
-    referral_intake_info_t    info;
     ngx_http_referral_news_t  news;
 
     (void) !read(worker.connection->fd, &count, sizeof(count));
@@ -442,51 +264,8 @@ ngx_http_referral_event_handler(ngx_event_t *ev)
         ngx_http_referral_log_error(&news);
     }
 
-    for (i = 0; i < news.nresults; i++) {
-        ngx_http_referral_finish_result(&news.results[i]);
-    }
-
+    ngx_http_referral_waiters_told(&news);
     free(news.results);
-
-    intake = ngx_http_referral_committer_intake();
-
-    if (intake != NULL) {
-        referral_intake_info(intake, &info);
-        ngx_http_referral_finish_upto(&worker.flush_waiters, info.flushed_seq,
-                                      NGX_OK);
-    }
-
-    ngx_http_referral_finish_upto(&worker.flush_waiters, news.flush_failed,
-                                  NGX_ERROR);
-    ngx_http_referral_finish_upto(&worker.apply_waiters, news.apply_failed,
-                                  NGX_ERROR);
-}
-
-
-static void
-ngx_http_referral_finish_late(ngx_queue_t *queue)
-{
-    ngx_http_referral_waiter_t  *w;
-
-    while ((w = ngx_http_referral_first(queue)) != NULL
-           && (ngx_msec_int_t) (w->deadline - ngx_current_msec) <= 0)
-    {
-        ngx_http_referral_finish(w, NGX_ABORT, NULL);
-    }
-}
-
-
-static void
-ngx_http_referral_timer_handler(ngx_event_t *ev)
-{
-    ngx_http_referral_finish_late(&worker.flush_waiters);
-    ngx_http_referral_finish_late(&worker.apply_waiters);
-
-    if (!ngx_queue_empty(&worker.flush_waiters)
-        || !ngx_queue_empty(&worker.apply_waiters))
-    {
-        ngx_add_timer(ev, NGX_HTTP_REFERRAL_TICK);
-    }
 }
 
 
@@ -570,13 +349,7 @@ ngx_http_referral_worker_init(ngx_cycle_t *cycle)
 
     ngx_http_referral_rates_use(rmcf->rates);
 
-    ngx_queue_init(&worker.flush_waiters);
-    ngx_queue_init(&worker.apply_waiters);
-
-    worker.timer.handler = ngx_http_referral_timer_handler;
-    worker.timer.log = cycle->log;
-    worker.timer.data = &worker.timer_connection;
-    worker.timer_connection.fd = (ngx_socket_t) -1;
+    ngx_http_referral_waiters_init(cycle->log);
 
     worker.programs = ngx_pcalloc(cycle->pool, (rmcf->programs.nelts + 1)
                                                * sizeof(uint32_t));
@@ -585,7 +358,9 @@ ngx_http_referral_worker_init(ngx_cycle_t *cycle)
         || ngx_http_referral_listen(cycle) != NGX_OK
         || ngx_http_referral_committer_start(rmcf, worker.programs,
                                              cycle->log)
-           != NGX_OK)
+           != NGX_OK
+        || (rmcf->durable
+            && ngx_http_referral_flusher_start(cycle->log) != NGX_OK))
     {
         return NGX_ERROR;
     }
@@ -610,6 +385,7 @@ ngx_http_referral_worker_exit(ngx_cycle_t *cycle)
         worker.snapshot = NULL;
     }
 
+    ngx_http_referral_flusher_stop();
     ngx_http_referral_committer_stop(cycle->log);
     ngx_http_referral_news_collect(&news);
     free(news.results);

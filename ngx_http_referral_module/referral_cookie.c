@@ -142,18 +142,27 @@ referral_cookie_put_touch(unsigned char *p, const referral_touch_t *touch)
 static unsigned char *
 referral_cookie_put_time(unsigned char *p, int64_t time)
 {
-    size_t         n;
-    unsigned char  digits[REFERRAL_TIME_DIGITS];
+    size_t   n;
+    int64_t  left;
 
-    n = sizeof(digits);
+    n = 0;
+    left = time;
 
     do {
-        digits[--n] = (unsigned char)
-                      "0123456789abcdefghijklmnopqrstuvwxyz"[time % 36];
-        time /= 36;
-    } while (time);
+        n++;
+        left /= 36;
+    } while (left);
 
-    return referral_cookie_put(p, digits + n, sizeof(digits) - n);
+    left = time;
+    p += n;
+
+    do {
+        *--p = (unsigned char) "0123456789abcdefghijklmnopqrstuvwxyz"[
+                                                               left % 36];
+        left /= 36;
+    } while (left);
+
+    return p + n;
 }
 
 

@@ -92,6 +92,23 @@ my $t = Referral::Nginx->new(upstream => 1, conf => <<"EOC");
     }
 
     server {
+        listen 127.0.0.1:%%PORT5%%;
+        listen 127.0.0.1:%%PORT6%% ssl;
+        ssl_certificate %%CERT%%;
+        ssl_certificate_key %%CERTKEY%%;
+        referral friends;
+        error_page 400 413 497 = \@shop;
+        client_max_body_size 10;
+        location / { proxy_pass http://%%UPSTREAM%%; }
+        location \@shop {
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_pass http://%%UPSTREAM%%;
+        }
+    }
+
+    server {
         listen 127.0.0.1:%%PORT4%%;
         location / { proxy_pass http://%%UPSTREAM%%; }
         location /ssi/ {
@@ -259,5 +276,25 @@ like($t->raw("GET / HTTP/1.1\r\nX-Referral-Code: EVIL\r\nHost: a/b\r\n\r\n"),
     qr/^HTTP\/1.1 400/, 'a bad Host');
 is(names($t->raw("GET / HTTP/1.1\r\nX-Referral-Code: EVIL\r\nHost: a\r\n"
     . "Host: b\r\n\r\n") =~ s/.*\r\n\r\n//sr), '', 'two Hosts');
+
+# Errors that lead to a named location before any phase has run.
+
+my $all = join '', map { "$_: EVIL\r\n" } @spelled;
+my %early = (
+    'no Host' => [5, "GET /page HTTP/1.1\r\n$all\r\n"],
+    'a bad length' => [5, "GET /page HTTP/1.1\r\nHost: a\r\n${all}"
+        . "Content-Length: x\r\n\r\n"],
+    'plain HTTP to TLS' => [6, "GET /page HTTP/1.1\r\nHost: a\r\n$all\r\n"],
+    'a body too large' => [5, "POST /page HTTP/1.1\r\nHost: a\r\n${all}"
+        . "Content-Length: 11\r\n\r\n01234567890"],
+);
+
+for my $what (sort keys %early) {
+    my ($server, $bytes) = @{ $early{$what} };
+    my $out = Referral::Client::raw($t->port($server), $bytes);
+
+    like($out, qr/^HTTP\S* 200.*\r\n\r\n\{/s, "$what: the storefront is asked");
+    is(names($out =~ s/.*?\r\n\r\n//sr), '', "$what: and told nothing");
+}
 
 finish();

@@ -120,7 +120,7 @@ sub matrix {
 
 
 sub begin {
-    my ($commit) = @_;
+    my ($commit, $clients) = @_;
     my $t = Referral::Nginx->new(workers => 2, conf => conf($commit));
 
     # a killed process keeps its sockets until its last write has ended
@@ -130,8 +130,8 @@ sub begin {
     $t->start;
     $t->api(PUT => "/v1/codes/$_", { owner => "owner-$_" }) for @CODES;
 
-    return ($t, Referral::Traffic->new(port => $t->port, clients => 4,
-        codes => \@CODES, token => $t->{token}{admin},
+    return ($t, Referral::Traffic->new(port => $t->port,
+        clients => $clients || 4, codes => \@CODES, token => $t->{token}{admin},
 
         # the recount reads all orders after each death
 
@@ -298,7 +298,7 @@ sub clicks_of_journal {
 # ----------------------------------------------------------------- stopped --
 
 sub stopped {
-    my ($t, $traffic) = begin('relaxed');
+    my ($t, $traffic) = begin('relaxed', 12);    # some come to the other one
     my $seconds = 1.5;            # and as long as the changes below take
 
     sleep 0.3;
