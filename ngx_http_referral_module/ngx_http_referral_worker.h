@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * The store as the event loop sees it.  One thread per worker, the
+ * The store as the event loop sees it.  A thread per worker, the
  * committer, opens the store, flushes and applies the intake; the event loop
  * takes records, reads snapshots, and is told when what it waits for is on
  * disk.  All functions here are for the event loop and never wait.
