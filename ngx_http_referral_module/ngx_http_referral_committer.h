@@ -19,6 +19,7 @@
 #define NGX_HTTP_REFERRAL_COMMITTER_H
 
 #include "ngx_http_referral_module.h"
+
 #include <pthread.h>
 
 #include "ngx_http_referral_news.h"

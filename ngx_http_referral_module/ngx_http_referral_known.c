@@ -39,10 +39,34 @@ static ngx_http_referral_known_t  known[NGX_HTTP_REFERRAL_KNOWN_SETS]
                                        [NGX_HTTP_REFERRAL_KNOWN_WAYS];
 
 
+/* Anybody can make two collide, and the store be asked once more. */
+
+static uint64_t
+ngx_http_referral_known_hash(const u_char *p, size_t len)
+{
+    uint64_t  h, word;
+
+    h = len;
+
+    for ( /* void */ ; len >= sizeof(word); len -= sizeof(word)) {
+        ngx_memcpy(&word, p, sizeof(word));
+        p += sizeof(word);
+        h = (h ^ word) * 0xff51afd7ed558ccdULL;
+        h ^= h >> 32;
+    }
+
+    word = 0;
+    ngx_memcpy(&word, p, len);
+    h = (h ^ word) * 0xff51afd7ed558ccdULL;
+
+    return h ^ (h >> 32);
+}
+
+
 static ngx_http_referral_known_t *
 ngx_http_referral_known_set(referral_str_t text)
 {
-    return known[ngx_http_referral_fold(text.data, text.len)
+    return known[ngx_http_referral_known_hash(text.data, text.len)
                  % NGX_HTTP_REFERRAL_KNOWN_SETS];
 }
 

@@ -25,10 +25,14 @@
  *   ngx_http_referral_filter.c    what the client is told
  *   ngx_http_referral_event.c     X-Referral-Event of a storefront's answer
  *   ngx_http_referral_vars.c      $referral_*
- *   ngx_http_referral_worker.c    those who wait for the disk; the timers
- *   ngx_http_referral_committer.c the thread
+ *   ngx_http_referral_worker.c    the event loop's side of the store
+ *   ngx_http_referral_waiters.c   those who wait for the disk; the timers
+ *   ngx_http_referral_committer.c the thread that applies what is taken
+ *   ngx_http_referral_house.c     its housekeeping
  *   ngx_http_referral_purge.c     what it does about old clicks
- *   ngx_http_referral_news.c      the mailbox between the two
+ *   ngx_http_referral_growth.c    a map that has become too small
+ *   ngx_http_referral_flusher.c   the thread that flushes durable clicks
+ *   ngx_http_referral_news.c      the mailbox of the threads
  *   ngx_http_referral_shared.c    salts, ids and statistics of all workers
  */
 
@@ -515,9 +519,6 @@ ngx_uint_t ngx_http_referral_header_lines(ngx_http_request_t *r,
 
 
 /* ngx_http_referral_network.c */
-
-/* A hash that anybody can make collide. */
-uint64_t ngx_http_referral_fold(const u_char *p, size_t len);
 
 /* A hash of the beginning of a user agent, the same in all workers. */
 void ngx_http_referral_agent(referral_str_t user_agent, referral_nh_t *hash);

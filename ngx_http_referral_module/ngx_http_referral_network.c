@@ -12,28 +12,6 @@
 #define NGX_HTTP_REFERRAL_PURPOSE_LEN  16
 
 
-uint64_t
-ngx_http_referral_fold(const u_char *p, size_t len)
-{
-    uint64_t  h, word;
-
-    h = len;
-
-    for ( /* void */ ; len >= sizeof(word); len -= sizeof(word)) {
-        ngx_memcpy(&word, p, sizeof(word));
-        p += sizeof(word);
-        h = (h ^ word) * 0xff51afd7ed558ccdULL;
-        h ^= h >> 32;
-    }
-
-    word = 0;
-    ngx_memcpy(&word, p, len);
-    h = (h ^ word) * 0xff51afd7ed558ccdULL;
-
-    return h ^ (h >> 32);
-}
-
-
 /*
  * A user agent is long, and is needed by its hash only: to know what it was
  * taken for, and to tell visitors apart.

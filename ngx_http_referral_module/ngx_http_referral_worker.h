@@ -1,10 +1,11 @@
 /*
  * Copyright (C) the ngx_http_referral_module authors
  *
- * The store as the event loop sees it.  A thread per worker, the
- * committer, opens the store, flushes and applies the intake; the event loop
- * takes records, reads snapshots, and is told when what it waits for is on
- * disk.  All functions here are for the event loop and never wait.
+ * The store as the event loop sees it.  A thread of the worker, the committer,
+ * opens the store and applies the intake; with commit=durable another one, the
+ * flusher, flushes it.  The event loop takes records, reads snapshots, and is
+ * told when what it waits for is on disk.  All functions here are for the event
+ * loop and never wait.
  */
 
 #ifndef NGX_HTTP_REFERRAL_WORKER_H

@@ -10,6 +10,7 @@ package Referral::Redirect;
 #   register($t); my $sample = learn($t); $text = floor_http($sample);
 #   my $why = differs($t, $sample);      # '' when the answer is like the sample
 #   my $n = clicks($t);                  # that are counted, one request
+#   ask([@clients], $n);                # so many, of each client one at a time
 #   my $r = wrk($port, connections => 64, seconds => 2, pin => 1);
 #   my $w = wrk_start(...); kill INT => $w->{pid}; $r = wrk_end($w);
 #   $r->{answered}, {rate}, {p50}, {p99} (us), {bytes}, {errors}, {timeouts}
@@ -21,7 +22,7 @@ use Exporter qw(import);
 
 use Referral::Bench;
 
-our @EXPORT = qw(redirect_conf floor_http register learn differs clicks wrk
+our @EXPORT = qw(redirect_conf floor_http register learn differs clicks ask wrk
     wrk_start wrk_end);
 our @CODES = map { sprintf 'BENCH%03d', $_ } 1 .. 100;
 
@@ -113,6 +114,25 @@ sub clicks {
 
 
 # ---------------------------------------------------------------- the load --
+
+# Each client asks before the first is answered.
+
+sub ask {
+    my ($clients, $n) = @_;
+
+    for my $i (0 .. $n / @$clients - 1) {
+        for my $k (0 .. $#$clients) {
+            my $code = $CODES[ ($i * @$clients + $k) % @CODES ];
+            $clients->[$k]->send($clients->[$k]->format(GET => "/r/$code"));
+        }
+
+        for my $client (@$clients) {
+            my $status = $client->response('GET')->status;
+            die "answer $status\n" if $status != 302;
+        }
+    }
+}
+
 
 sub wrk { wrk_end(wrk_start(@_)) }
 
