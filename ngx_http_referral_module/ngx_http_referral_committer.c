@@ -22,6 +22,7 @@
 #define NGX_HTTP_REFERRAL_RESULTS    512    /* of one batch */
 #define NGX_HTTP_REFERRAL_GATHER     8      /* steps of some 100 us */
 #define NGX_HTTP_REFERRAL_YIELD      200    /* ms a purge is put off */
+#define NGX_HTTP_REFERRAL_SHARE      20     /* commits: 1/20 of the time */
 
 
 typedef struct {
@@ -46,6 +47,7 @@ typedef struct {
 
     /* the thread's own */
     uint64_t                        next_apply;     /* ms, monotonic */
+    uint64_t                        took;           /* ms of the last commits */
     uint64_t                        next_maintain;
     uint64_t                        next_tick;
     uint64_t                        next_purge;
@@ -367,6 +369,22 @@ ngx_http_referral_purge_turn(void)
 }
 
 
+/*
+ * A click more in a commit costs a fraction of what the commit does: when they
+ * take their time, because of the load or of the disk, there are fewer.
+ */
+
+static uint64_t
+ngx_http_referral_pause(uint64_t took)
+{
+    uint64_t  pause;
+
+    pause = ngx_max(committer.conf->interval, took * NGX_HTTP_REFERRAL_SHARE);
+
+    return ngx_min(pause, committer.conf->interval_max);
+}
+
+
 /* A turn of the committer.  Returns 0 when it has to end. */
 
 static unsigned
@@ -405,13 +423,18 @@ ngx_http_referral_turn(referral_intake_t *intake)
         || (now >= committer.next_apply && ngx_http_referral_unapplied(intake)))
     {
         more = ngx_http_referral_apply(intake, stop);
+        committer.took += ngx_http_referral_now() - now;
 
         pthread_mutex_lock(&committer.mutex);
         committer.want_apply |= more;
         pthread_mutex_unlock(&committer.mutex);
 
         committer.next_apply = ngx_http_referral_now()
-                               + committer.conf->interval;
+                               + ngx_http_referral_pause(committer.took);
+
+        if (!more) {
+            committer.took = 0;
+        }
     }
 
     ngx_http_referral_growth_say(committer.store);

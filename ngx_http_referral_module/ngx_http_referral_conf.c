@@ -17,8 +17,8 @@ static const char *ngx_http_referral_store_param(
     ngx_http_referral_main_conf_t *rmcf, ngx_str_t *param);
 static const char *ngx_http_referral_store_size(size_t *size, ngx_str_t *s,
     off_t min, off_t max);
-static const char *ngx_http_referral_store_interval(ngx_msec_t *interval,
-    ngx_str_t *s);
+static const char *ngx_http_referral_store_interval(
+    ngx_http_referral_main_conf_t *rmcf, ngx_str_t *s);
 static void ngx_http_referral_free_keys(void *data);
 static ngx_uint_t ngx_http_referral_pageless(ngx_conf_t *cf,
     ngx_http_referral_loc_conf_t *prev);
@@ -94,22 +94,48 @@ ngx_http_referral_store_size(size_t *size, ngx_str_t *s, off_t min, off_t max)
 }
 
 
-static const char *
-ngx_http_referral_store_interval(ngx_msec_t *interval, ngx_str_t *s)
-{
-    ngx_int_t  n;
+/* A time, or the least and the most: "200ms-1s". */
 
-    if (*interval != NGX_CONF_UNSET_MSEC) {
+static const char *
+ngx_http_referral_store_interval(ngx_http_referral_main_conf_t *rmcf,
+    ngx_str_t *s)
+{
+    u_char     *dash;
+    ngx_int_t   least, most;
+    ngx_str_t   part;
+
+    if (rmcf->interval != NGX_CONF_UNSET_MSEC) {
         return "duplicate parameter";
     }
 
-    n = ngx_parse_time(s, 0);
+    part = *s;
+    dash = ngx_strlchr(s->data, s->data + s->len, '-');
 
-    if (n == NGX_ERROR || n == 0 || n > NGX_HTTP_REFERRAL_INTERVAL_MAX) {
-        return "not a time between 1ms and 60s in";
+    if (dash != NULL) {
+        part.len = dash - s->data;
     }
 
-    *interval = n;
+    least = ngx_parse_time(&part, 0);
+    most = least;
+
+    if (dash != NULL) {
+        part.data = dash + 1;
+        part.len = s->data + s->len - part.data;
+        most = ngx_parse_time(&part, 0);
+    }
+
+    if (least == NGX_ERROR || least == 0 || most == NGX_ERROR
+        || most > NGX_HTTP_REFERRAL_INTERVAL_MAX)
+    {
+        return "not a time between 1ms and 60s, nor two of them, in";
+    }
+
+    if (least > most) {
+        return "the first time is longer than the second in";
+    }
+
+    rmcf->interval = least;
+    rmcf->interval_max = most;
 
     return NULL;
 }
@@ -141,7 +167,7 @@ ngx_http_referral_store_param(ngx_http_referral_main_conf_t *rmcf,
     if (ngx_strncmp(param->data, "interval=", 9) == 0) {
         s.len = param->len - 9;
         s.data = param->data + 9;
-        return ngx_http_referral_store_interval(&rmcf->interval, &s);
+        return ngx_http_referral_store_interval(rmcf, &s);
     }
 
     if (ngx_strncmp(param->data, "commit=", 7) == 0) {

@@ -8,6 +8,7 @@
 #define NGX_HTTP_REFERRAL_MAP_SIZE       ((size_t) 16 * 1024 * 1024 * 1024)
 #define NGX_HTTP_REFERRAL_INTAKE_SIZE    (16 * 1024 * 1024)
 #define NGX_HTTP_REFERRAL_INTERVAL       200
+#define NGX_HTTP_REFERRAL_INTERVAL_BUSY  1000
 #define NGX_HTTP_REFERRAL_ZONE_SIZE      65536
 
 
@@ -209,6 +210,7 @@ ngx_http_referral_create_main_conf(ngx_conf_t *cf)
     rmcf->map_size = NGX_CONF_UNSET_SIZE;
     rmcf->intake_size = NGX_CONF_UNSET_SIZE;
     rmcf->interval = NGX_CONF_UNSET_MSEC;
+    rmcf->interval_max = NGX_CONF_UNSET_MSEC;
     rmcf->durable = NGX_CONF_UNSET;
 
     if (ngx_array_init(&rmcf->programs, cf->pool, 4,
@@ -235,6 +237,8 @@ ngx_http_referral_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_size_value(rmcf->map_size, NGX_HTTP_REFERRAL_MAP_SIZE);
     ngx_conf_init_size_value(rmcf->intake_size, NGX_HTTP_REFERRAL_INTAKE_SIZE);
     ngx_conf_init_msec_value(rmcf->interval, NGX_HTTP_REFERRAL_INTERVAL);
+    ngx_conf_init_msec_value(rmcf->interval_max,
+                             NGX_HTTP_REFERRAL_INTERVAL_BUSY);
     ngx_conf_init_value(rmcf->durable, 0);
 
     if (rmcf->intake_path.data == NULL) {

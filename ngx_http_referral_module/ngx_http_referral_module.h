@@ -163,6 +163,7 @@ typedef struct {
     size_t                       intake_size;
     ngx_str_t                    intake_path;
     ngx_msec_t                   interval;
+    ngx_msec_t                   interval_max;
     ngx_flag_t                   durable;       /* commit=durable */
 
     ngx_str_t                    key_file;

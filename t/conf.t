@@ -95,7 +95,8 @@ right('the least that is a program');
 
 right("referral_store $_", store => "referral_store %%STORE%% $_;") for '',
     'map_size=64m', 'map_size=1g commit=durable interval=1s intake=1m',
-    'commit=relaxed interval=5ms', 'intake_path=/tmp';
+    'commit=relaxed interval=5ms', 'interval=50ms-2s', 'interval=1s-1s',
+    'intake_path=/tmp';
 right('a slash at the end of the path', store => 'referral_store %%STORE%%/;');
 
 wrong(qr/absolute path/, 'a relative store', store => 'referral_store store;');
@@ -108,7 +109,11 @@ wrong(qr/$_->[1]/, "referral_store $_->[0]",
     ['intake=1023k', 'less than 1m'], ['intake=2g', 'more than is possible'],
     ['commit=fast', 'neither "relaxed" nor "durable"'],
     ['interval=0', 'between 1ms and 60s'], ['interval=2m', 'between'],
-    ['interval=x', 'between'], ['intake_path=shm', 'not an absolute path'],
+    ['interval=x', 'between'], ['interval=1s-', 'between'],
+    ['interval=-1s', 'between'], ['interval=1s-2m', 'between'],
+    ['interval=1s-200ms', 'longer than the second'],
+    ['interval=1s interval=2s', 'duplicate parameter'],
+    ['intake_path=shm', 'not an absolute path'],
     ['intake_path=/nowhere', 'no such directory'],
     ['commit=relaxed commit=durable', 'duplicate parameter'],
     ['intake=1m intake=2m', 'duplicate parameter'], ['sync=1', 'invalid'];

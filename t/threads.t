@@ -1,6 +1,6 @@
 # The threads of a worker: a durable click waits for one flush of the log, not
 # for a commit; what comes at once is flushed at once; on a slow disk as well;
-# and who has nothing to do does not wake up.
+# commits that cost much are fewer; who has nothing to do does not wake up.
 #
 # Catches a flush that waits behind a transaction, a flush for each click, an
 # answer before its flush, a thread or a timer that looks whether there is
@@ -23,12 +23,14 @@ my $META = 8192;            # bytes of meta pages: after them pages of data
 my $CLICKS = 64;
 my $SLOW = 20_000;          # us more for a flush
 my $IDLE = 10;              # s
+my $BUSY = 3;               # s
 
 my $fault = Referral::Fault->new;
 
 subtest 'a flush does not wait for a commit' => \&beside_commit;
 subtest 'one flush for all that wait' => \&together;
 subtest 'a slow disk' => \&slow;
+subtest 'commits of a slow disk are fewer' => \&fewer;
 subtest "$_: idle" => sub { idle($_) } for qw(relaxed durable);
 
 finish();
@@ -134,6 +136,38 @@ sub slow {
     cmp_ok($fault->hits, '<=', 5 * 4, 'and few of them');
     $fault->heal;
     ok(wait_for(sub { counted($t) == 6 * $CLICKS }, 60), 'all are counted');
+    ok($t->quit, 'the end');
+}
+
+
+# Commits while clicks come for $BUSY seconds, each commit a flush of so many us.
+
+sub commits {
+    my ($t, $us) = @_;
+    my $end = time + $BUSY;
+
+    $fault->set(calls => 'sync', file => $DATA, pause => $us);
+
+    while (time < $end) {
+        $t->get('/r/ANNA42');
+        sleep 0.02;
+    }
+
+    return $fault->hits;
+}
+
+
+sub fewer {
+    my $t = begin('relaxed', 'interval=10ms-1s');
+
+    cmp_ok(commits($t, 1), '>', 3 * $BUSY, 'a fast one');
+    cmp_ok(commits($t, $SLOW), '<=', 3 * $BUSY, 'a slow one');
+    cmp_ok($fault->hits, '>=', $BUSY - 1, 'a second at most between two');
+    $fault->heal;
+
+    $t = begin('relaxed', 'interval=10ms');
+    cmp_ok(commits($t, $SLOW), '>', 3 * $BUSY, 'unless it is one time');
+    $fault->heal;
     ok($t->quit, 'the end');
 }
 
