@@ -7,9 +7,9 @@
  * traffic.h.  They are taken a second at a time, for 150,000 a second, and then
  * committed, each commit on disk: only that is timed.  KEEP: each day, clicks
  * older than so many days are purged in steps, as nginx does, and flushed once;
- * 0: never.  By month: what a second of the processor and of
- * the wall applies, the file, and the memory of the process.  Fails when the
- * last month is slower than the first by more than a fifth.
+ * 0: never.  By month: what a second of the processor and of the wall applies,
+ * the file, and the memory of the process.  Fails when the last month is slower
+ * than the first by more than a fifth.
  */
 
 #ifndef _GNU_SOURCE
