@@ -1,6 +1,7 @@
 # make demo      a shop with a program, on http://127.0.0.1:8080/
 # make shop      the same in PHP, with accounts, orders and rewards
 # make build     build/ngx_http_referral_module.so, build/referralctl
+# make web       build/web: the pages that the module serves; needs npm
 # make test      builds, then all tests
 # make asan      the same tests under AddressSanitizer and UBSan
 # make valgrind  the same under valgrind
@@ -8,8 +9,10 @@
 # make fuzz      each fuzz target for FUZZ_TIME=60 seconds, FUZZ_JOBS=1 at once
 # make bench     the benchmarks, one after the other; the first lines of each
 #                name its variables
-# make install   the module, the snippet that loads it, referralctl with its man
-#                page; DESTDIR=dir
+# make deb       the Debian package of all of it, build/*.deb
+# make test-deb  the package in a bare Debian 12; needs root, takes minutes
+# make install   the module, the snippet that loads it, referralctl, man pages;
+#                DESTDIR=dir
 # make clean
 #
 # NGX_SRC=dir    builds nginx from that source, as build/nginx, and the module
@@ -33,6 +36,7 @@ prefix = /usr
 modules_dir = $(prefix)/lib/nginx/modules
 available_dir = $(prefix)/share/nginx/modules-available
 enabled_dir = /etc/nginx/modules-enabled
+pages_dir = $(prefix)/share/nginx-referral/web
 
 out := $(abspath $(BUILD))
 ifneq ($(NGX_SRC),)
@@ -50,8 +54,8 @@ TESTS = $(filter-out $(tools),$(unit)) $(wildcard t/*.t)
 PROVE = scripts/prove --timer -It/lib -j $(JOBS)
 
 .PHONY: build demo shop test asan long fuzz bench install clean module unit
-.PHONY: fuzz-targets
-.PHONY: deps-build deps-test FORCE
+.PHONY: fuzz-targets deb test-deb web
+.PHONY: deps-build deps-test deps-web FORCE
 .SECONDARY:
 
 build: module $(out)/referralctl
@@ -145,14 +149,30 @@ $(out)/fuzz/%: $(out)/c/t/fuzz/%.o $(fuzzer) $(out)/libreferral.a
 
 fuzz-targets: $(fuzz)
 
-unit: $(unit) $(fuzz) $(preloads)
+# One bench makes stores for tests, too.
+
+unit: $(unit) $(fuzz) $(preloads) $(out)/bench/sizing
 
 -include $(shell find $(out)/c -name '*.d' 2>/dev/null)
 
 
+# The pages, bundled in a copy: what npm fetches never lies in this tree.
+
+pages = $(out)/web-src
+
+web: $(pages)/done
+
+$(pages)/done: $(shell find web -type f 2>/dev/null) scripts/modules \
+    | deps-web
+	scripts/modules web $(pages)
+	@cp -a web/. $(pages)
+	cd $(pages) && node build.mjs $(out)/web
+	@touch $@
+
+
 # Running it.
 
-demo: build
+demo: build web
 	@scripts/deps demo
 	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/demo/run
 
@@ -160,7 +180,7 @@ shop: build
 	@scripts/deps shop
 	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/shop/run
 
-test: build unit | deps-test
+test: build unit web | deps-test
 	TEST_BUILD=$(out) TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
 	    $(PROVE) $(TESTS)
 
@@ -201,7 +221,7 @@ fuzz:
 
 # Not those whose point is a number of deaths in a time.
 
-valgrind: build unit | deps-test
+valgrind: build unit web | deps-test
 	TEST_BUILD=$(out) TEST_NGINX_BINARY=$(TEST_NGINX_BINARY) \
 	    $(PROVE) --exec t/valgrind.sh $(filter-out \
 	    %/store_power t/kill_matrix.t t/storm.t t/fault.t,$(TESTS))
@@ -212,17 +232,23 @@ bench_all = $(filter-out $(bench_tools),$(bench)) \
 bench_runs = $(if $(BENCH),$(foreach name,$(BENCH),$(or $(filter \
     %/$(name),$(bench_all)),$(error no benchmark "$(name)"))),$(bench_all))
 
-bench: build $(bench) $(preloads)
+bench: build web $(bench) $(preloads)
 	@scripts/deps bench
 	@for run in $(bench_runs); do \
 	    echo "$$run"; \
 	    BUILD=$(out) NGINX=$(nginx) $$run || exit 1; \
 	done
 
+# The pages, when there is npm, or they are there already.
+
+ifneq ($(and $(wildcard web/*.mjs),$(shell command -v npm)),)
+install: web
+endif
+
 install: build
 	install -d $(DESTDIR)$(modules_dir) $(DESTDIR)$(available_dir) \
 	    $(DESTDIR)$(enabled_dir) $(DESTDIR)$(prefix)/bin \
-	    $(DESTDIR)$(prefix)/share/man/man8
+	    $(DESTDIR)$(prefix)/share/man/man7 $(DESTDIR)$(prefix)/share/man/man8
 	install -m 644 $(out)/ngx_http_referral_module.so \
 	    $(DESTDIR)$(modules_dir)
 	echo 'load_module modules/ngx_http_referral_module.so;' \
@@ -230,7 +256,32 @@ install: build
 	ln -sf $(available_dir)/mod-http-referral.conf \
 	    $(DESTDIR)$(enabled_dir)/50-mod-http-referral.conf
 	install $(out)/referralctl $(DESTDIR)$(prefix)/bin
-	install -m 644 man/referralctl.8 $(DESTDIR)$(prefix)/share/man/man8
+	install -m 644 man/*.7 $(DESTDIR)$(prefix)/share/man/man7
+	install -m 644 man/*.8 $(DESTDIR)$(prefix)/share/man/man8
+	test ! -d $(out)/web || { \
+	    install -d $(DESTDIR)$(pages_dir) && \
+	    cp -R $(out)/web/. $(DESTDIR)$(pages_dir); }
+
+# The package is built of a copy, which has the pages in it: nothing is fetched
+# while a package is built.
+
+package = $(out)/deb/package
+
+deb: web
+	@scripts/deps deb
+	rm -rf $(out)/deb $(out)/*.deb
+	mkdir -p $(package)
+	cp -a CHANGES LICENSE Makefile README.md config debian docs examples \
+	    lmdb-store man ngx_http_referral_module scripts $(package)
+	cp -a $(out)/web $(package)/debian
+	cd $(package) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+	    dpkg-buildpackage -us -uc -b > ../build.log 2>&1 || \
+	    { tail -n 40 ../build.log; exit 1; }
+	cp $(out)/deb/libnginx-mod-http-referral_*.deb $(out)
+
+test-deb:
+	@scripts/deps test-deb
+	$(PROVE) t/deb/package.t
 
 clean:
 	rm -rf $(out)
@@ -240,3 +291,6 @@ deps-build:
 
 deps-test:
 	@scripts/deps test
+
+deps-web:
+	@scripts/deps web

@@ -210,6 +210,12 @@ referral_rc_t referral_reward_some(referral_snapshot_t *snap,
     uint64_t rows, referral_reward_visit_pt visit, void *data,
     uint64_t *last);
 
+/* Those of a code, which the filter names, the latest first. */
+
+referral_rc_t referral_reward_latest(referral_snapshot_t *snap,
+    uint32_t program, const referral_reward_filter_t *filter, uint64_t rows,
+    referral_reward_visit_pt visit, void *data);
+
 
 /* --------------------------------------------------------------- scores -- */
 

@@ -175,6 +175,25 @@ referral_rc_t referral_out_code(referral_out_t *out,
     referral_snapshot_t *snap, uint32_t program, referral_str_t name,
     const referral_code_t *code, const referral_rules_t *rules);
 
+/* "amounts": those of rewards, by currency. */
+
+referral_rc_t referral_out_accounts(referral_out_t *out,
+    referral_snapshot_t *snap, uint32_t program, uint32_t code_id);
+
+/* "tier"; with all of them, when ladder is set. */
+
+void referral_out_tier(referral_out_t *out, const referral_rules_t *rules,
+    int64_t points, unsigned ladder);
+
+/*
+ * What the owner of a code may see of it: nothing of a friend, but how many
+ * there are.  link: the URL to share, or empty; now: ms.
+ */
+
+referral_rc_t referral_out_progress(referral_out_t *out,
+    referral_snapshot_t *snap, uint32_t program, referral_str_t name,
+    const referral_code_t *code, referral_str_t link, int64_t now);
+
 /* "clicks". */
 
 void referral_out_clicks(referral_out_t *out,
@@ -184,6 +203,9 @@ void referral_out_clicks(referral_out_t *out,
 
 void referral_out_tally(referral_out_t *out, referral_str_t event,
     const referral_tally_t *tally, const referral_sums_t *sums);
+/* The sums of one event, by currency. */
+void referral_out_amounts(referral_out_t *out, const char *key,
+    referral_str_t event, const referral_sums_t *sums);
 void referral_out_sum(referral_out_t *out, const referral_sum_t *sum);
 
 /* One day of a program: an object with "day", "clicks" and "events". */

@@ -152,21 +152,13 @@ referral_out_sum(referral_out_t *out, const referral_sum_t *sum)
 
 
 void
-referral_out_tally(referral_out_t *out, referral_str_t event,
-    const referral_tally_t *tally, const referral_sums_t *sums)
+referral_out_amounts(referral_out_t *out, const char *key,
+    referral_str_t event, const referral_sums_t *sums)
 {
     size_t                      i;
     const referral_sum_item_t  *item;
 
-    referral_out_uint(out, "count", referral_tally_count(tally));
-
-    for (i = 0; i < REFERRAL_EVENT_STATUSES; i++) {
-        referral_out_uint(out, referral_event_status_name((unsigned) i),
-                          tally->statuses[i]);
-    }
-
-    referral_out_int(out, "points", tally->points);
-    referral_out_open(out, "amounts", "{");
+    referral_out_open(out, key, "{");
 
     for (i = 0; i < sums->n; i++) {
         item = &sums->items[i];
@@ -182,6 +174,24 @@ referral_out_tally(referral_out_t *out, referral_str_t event,
     }
 
     referral_out_close(out, "}");
+}
+
+
+void
+referral_out_tally(referral_out_t *out, referral_str_t event,
+    const referral_tally_t *tally, const referral_sums_t *sums)
+{
+    unsigned  i;
+
+    referral_out_uint(out, "count", referral_tally_count(tally));
+
+    for (i = 0; i < REFERRAL_EVENT_STATUSES; i++) {
+        referral_out_uint(out, referral_event_status_name(i),
+                          tally->statuses[i]);
+    }
+
+    referral_out_int(out, "points", tally->points);
+    referral_out_amounts(out, "amounts", event, sums);
 }
 
 
@@ -238,37 +248,6 @@ out_events(referral_out_t *out, referral_snapshot_t *snap,
 
 /* --------------------------------------------------------------- scores -- */
 
-static void
-out_tier(referral_out_t *out, const referral_rules_t *rules, int64_t points)
-{
-    int                          reached;
-    const referral_tier_rule_t  *next;
-
-    referral_out_open(out, "tier", "{");
-
-    reached = referral_rules_tier(rules, points);
-
-    if (reached >= 0) {
-        referral_out_str(out, "name", rules->tiers[reached].name);
-
-    } else {
-        referral_out_null(out, "name");
-    }
-
-    if ((unsigned) (reached + 1) < rules->ntiers) {
-        next = &rules->tiers[reached + 1];
-        referral_out_str(out, "next", next->name);
-        referral_out_int(out, "remaining", next->points - points);
-
-    } else {
-        referral_out_null(out, "next");
-        referral_out_null(out, "remaining");
-    }
-
-    referral_out_close(out, "}");
-}
-
-
 static int
 out_account(void *data, uint16_t currency, const referral_account_t *account)
 {
@@ -295,6 +274,22 @@ out_account(void *data, uint16_t currency, const referral_account_t *account)
 }
 
 
+referral_rc_t
+referral_out_accounts(referral_out_t *out, referral_snapshot_t *snap,
+    uint32_t program, uint32_t code_id)
+{
+    referral_rc_t  rc;
+
+    referral_out_open(out, "amounts", "{");
+
+    rc = referral_account_list(snap, program, code_id, out_account, out);
+
+    referral_out_close(out, "}");
+
+    return rc;
+}
+
+
 /* "points", "tier", "rewards" and "amounts" of a code. */
 
 static referral_rc_t
@@ -312,7 +307,7 @@ out_score(referral_out_t *out, referral_snapshot_t *snap, uint32_t program,
     }
 
     referral_out_int(out, "points", score.points);
-    out_tier(out, rules, score.points);
+    referral_out_tier(out, rules, score.points, 0);
     referral_out_open(out, "rewards", "{");
 
     for (i = 0; i < REFERRAL_REWARD_STATES; i++) {
@@ -321,13 +316,8 @@ out_score(referral_out_t *out, referral_snapshot_t *snap, uint32_t program,
     }
 
     referral_out_close(out, "}");
-    referral_out_open(out, "amounts", "{");
 
-    rc = referral_account_list(snap, program, code_id, out_account, out);
-
-    referral_out_close(out, "}");
-
-    return rc;
+    return referral_out_accounts(out, snap, program, code_id);
 }
 
 

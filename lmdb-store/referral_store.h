@@ -379,6 +379,30 @@ referral_rc_t referral_counts_codes(referral_snapshot_t *snap,
     uint32_t program, uint32_t after, uint32_t from, uint32_t to,
     referral_counts_code_visit_pt visit, void *data);
 
+/*
+ * Counters of codes, each day of each code by itself, for who adds them up in
+ * pieces: visit is called until it returns non-zero, or place->done is set; the
+ * next call goes on there, in another snapshot.  At first, for each code, comes
+ * its last day, with zeros when it is not in from..to, and then the days before
+ * those, in which a row of the last day of before may be again.  All time has
+ * one row for each code.
+ */
+
+typedef struct {
+    uint32_t                from;       /* days; both 0: all time */
+    uint32_t                to;
+    uint32_t                day;        /* 0 at first, as what follows */
+    uint32_t                code_id;
+    unsigned                done;
+} referral_rows_t;
+
+typedef int (*referral_counts_row_visit_pt)(void *data, uint32_t code_id,
+    uint32_t day, const referral_counts_t *counts);
+
+referral_rc_t referral_counts_rows(referral_snapshot_t *snap,
+    uint32_t program, referral_rows_t *place,
+    referral_counts_row_visit_pt visit, void *data);
+
 /* One click, from the journal. */
 
 typedef struct {

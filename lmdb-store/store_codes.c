@@ -246,3 +246,139 @@ referral_counts_codes(referral_snapshot_t *snap, uint32_t program,
 
     return store_rc(w.t->rc);
 }
+
+
+/* 1: visit wants no more. */
+
+static int
+store_rows_last(store_txn_t *t, uint32_t program, referral_rows_t *place,
+    referral_counts_row_visit_pt visit, void *data)
+{
+    int             rc, stop;
+    MDB_val         k, v;
+    MDB_cursor     *cursor;
+    store_hot_t     hot;
+    store_window_t  w;
+    unsigned char   key[8];
+
+    rc = mdb_cursor_open(t->txn, t->store->dbi[STORE_HOT], &cursor);
+    if (rc != 0) {
+        store_fail(t, rc, "mdb_cursor_open()");
+        return 1;
+    }
+
+    stop = 0;
+    w.t = t;
+    w.from = place->from;
+    w.to = place->to;
+
+    store_be32(key, program);
+    store_be32(key + 4, place->code_id + 1);
+    k.mv_size = sizeof(key);
+    k.mv_data = key;
+
+    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+         rc == 0 && k.mv_size == sizeof(key)
+         && store_get_be32(k.mv_data) == program;
+         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))
+    {
+        w.n = 0;
+        place->code_id = store_get_be32((unsigned char *) k.mv_data + 4);
+        store_window_add(&w, place->code_id, &v);
+
+        if (t->rc != 0) {
+            break;
+        }
+
+        memcpy(&hot, v.mv_data, sizeof(hot));
+
+        if (visit(data, place->code_id, hot.day, &w.counts[0]) != 0) {
+            stop = 1;
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        store_fail(t, rc, "mdb_cursor_get()");
+    }
+
+    return stop || t->rc != 0;
+}
+
+
+static int
+store_rows_before(store_txn_t *t, uint32_t program, referral_rows_t *place,
+    referral_counts_row_visit_pt visit, void *data)
+{
+    int                   rc, stop;
+    MDB_val               k, v;
+    MDB_cursor           *cursor;
+    unsigned char         key[12];
+    const unsigned char  *p;
+    referral_counts_t     counts;
+
+    rc = mdb_cursor_open(t->txn, t->store->dbi[STORE_HIST], &cursor);
+    if (rc != 0) {
+        store_fail(t, rc, "mdb_cursor_open()");
+        return 1;
+    }
+
+    stop = 0;
+    store_hist_key(key, program, place->day, place->code_id + 1);
+    k.mv_size = sizeof(key);
+    k.mv_data = key;
+
+    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+         rc == 0 && !stop && k.mv_size == sizeof(key)
+         && v.mv_size >= STORE_HIST_HEAD
+         && store_get_be32(k.mv_data) == program
+         && store_get_be32((unsigned char *) k.mv_data + 4) <= place->to;
+         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))
+    {
+        p = k.mv_data;
+        place->day = store_get_be32(p + 4);
+        place->code_id = store_get_be32(p + 8);
+
+        p = v.mv_data;
+        memset(&counts, 0, sizeof(counts));
+        store_window_entries(&counts, p + STORE_HIST_HEAD, p + v.mv_size);
+
+        stop = visit(data, place->code_id, place->day, &counts);
+    }
+
+    mdb_cursor_close(cursor);
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        store_fail(t, rc, "mdb_cursor_get()");
+    }
+
+    return stop || t->rc != 0;
+}
+
+
+referral_rc_t
+referral_counts_rows(referral_snapshot_t *snap, uint32_t program,
+    referral_rows_t *place, referral_counts_row_visit_pt visit, void *data)
+{
+    store_txn_t *t = &snap->t;
+
+    if (place->day == 0) {
+
+        if (store_rows_last(t, program, place, visit, data)) {
+            return store_rc(t->rc);
+        }
+
+        place->day = place->from ? place->from : 1;
+        place->code_id = 0;
+    }
+
+    if (place->to == 0
+        || !store_rows_before(t, program, place, visit, data))
+    {
+        place->done = 1;
+    }
+
+    return store_rc(t->rc);
+}

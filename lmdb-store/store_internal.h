@@ -354,6 +354,9 @@ typedef int (*store_walk_pt)(void *data, const MDB_val *key,
 
 void store_walk(store_txn_t *t, unsigned db, const void *key, size_t len,
     size_t prefix, store_walk_pt visit, void *data);
+/* The same in reverse order, from the last one before key. */
+void store_walk_back(store_txn_t *t, unsigned db, const void *key, size_t len,
+    size_t prefix, store_walk_pt visit, void *data);
 /* A row that is not what it should be; returns 1, which ends a walk. */
 int store_corrupt(store_txn_t *t, const char *what);
 

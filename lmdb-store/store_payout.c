@@ -197,6 +197,32 @@ referral_reward_list(referral_snapshot_t *snap, uint32_t program,
 
 
 referral_rc_t
+referral_reward_latest(referral_snapshot_t *snap, uint32_t program,
+    const referral_reward_filter_t *filter, uint64_t rows,
+    referral_reward_visit_pt visit, void *data)
+{
+    store_list_t   list;
+    unsigned char  key[STORE_SCR_KEY + 8];
+
+    memset(&list, 0, sizeof(store_list_t));
+    list.t = &snap->t;
+    list.program = program;
+    list.prefix = STORE_SCR_KEY;
+    list.reward = visit;
+    list.filter = filter;
+    list.data = data;
+    list.rows = rows;
+
+    store_scr_key(key, program, filter->code_id, STORE_SCR_REWARD);
+    store_be64(key + list.prefix, UINT64_MAX);
+    store_walk_back(list.t, STORE_SCR, key, sizeof(key), list.prefix,
+                    store_list_reward, &list);
+
+    return store_rc(list.t->rc);
+}
+
+
+referral_rc_t
 referral_score_get(referral_snapshot_t *snap, uint32_t program,
     uint32_t code_id, referral_score_t *out)
 {

@@ -7,6 +7,9 @@
  *   ngx_http_referral_api_routes.c    routes, who may
  *   ngx_http_referral_api_args.c      query parameters
  *   ngx_http_referral_api_path.c      ids in paths
+ *   ngx_http_referral_api_page.c      files of pages
+ *   ngx_http_referral_api_session.c   sessions of referrers
+ *   ngx_http_referral_progress.c      what a referrer sees
  *   ngx_http_referral_api_body.c      request bodies, limits, JSON in
  *   ngx_http_referral_api_signature.c signed bodies, their secrets
  *   ngx_http_referral_api_json.c      JSON out, into a pool
@@ -17,6 +20,9 @@
  *   ngx_http_referral_api_batch.c     many codes in one POST, and dry runs
  *   ngx_http_referral_api_query.c     parameters of counters, days
  *   ngx_http_referral_api_counters.c  counters
+ *   ngx_http_referral_api_days.c      those of days
+ *   ngx_http_referral_api_events.c    those of events and currencies
+ *   ngx_http_referral_api_top.c       the largest of them
  *   ngx_http_referral_api_clicks.c    one click
  *   ngx_http_referral_api_leaderboard.c       leaderboards
  *   ngx_http_referral_api_rewards.c   rewards, and what is decided about them
@@ -25,6 +31,9 @@
  *   ngx_http_referral_api_tables.c    what is in it
  *   ngx_http_referral_api_owners.c    all that is known of one person
  *   ngx_http_referral_api_policy.c    what is kept in browsers and here
+ *   ngx_http_referral_share*.c        what it takes to share a code, its page
+ *   ngx_http_referral_qr.c            QR codes
+ *   ngx_http_referral_api_program.c   the program as it is configured
  *   ngx_http_referral_api_status.c    health and metrics
  *   ngx_http_referral_api_metrics.c   metrics of events and rewards
  *   ngx_http_referral_api_record.c    records taken and waited for
@@ -37,6 +46,7 @@
 #define NGX_HTTP_REFERRAL_API_H
 
 #include "ngx_http_referral_module.h"
+#include "ngx_http_referral_web.h"
 #include "referral_code_json.h"
 #include "referral_event_json.h"
 #include "referral_out.h"
@@ -46,9 +56,10 @@
 #include <jansson.h>
 
 
-#define NGX_HTTP_REFERRAL_API_ARGS        6         /* parameters of a route */
+#define NGX_HTTP_REFERRAL_API_ARGS        7         /* parameters of a route */
 #define NGX_HTTP_REFERRAL_API_LIMIT       50        /* items of a list */
 #define NGX_HTTP_REFERRAL_API_LIMIT_MAX   250
+#define NGX_HTTP_REFERRAL_API_TOP         50        /* rows that are largest */
 #define NGX_HTTP_REFERRAL_API_DAYS        400       /* of one range */
 #define NGX_HTTP_REFERRAL_API_LINES       1000      /* of one NDJSON body */
 #define NGX_HTTP_REFERRAL_API_BODY        (1024 * 1024)
@@ -96,11 +107,20 @@ typedef struct {
 } ngx_http_referral_api_route_t;
 
 
+/* A location that the endpoint, or a page, answers for. */
+
 typedef struct {
-    ngx_http_referral_program_t          *program;  /* NULL: no API here */
+    ngx_http_handler_pt                   handler;  /* NULL: none of ours */
+    const char                           *directive;
+    ngx_http_referral_place_t             place;    /* of it */
+    ngx_http_referral_program_t          *program;
     referral_tokens_t                    *tokens;   /* NULL: auth=off */
     referral_secrets_t                   *secrets;  /* NULL: bodies are not
                                                        signed */
+    const char                           *page;     /* below referral_web */
+    ngx_http_referral_web_t              *web;      /* NULL: there is none, */
+    const char                           *missing;  /* and why */
+    ngx_str_t                             frame;    /* frame-ancestors */
 } ngx_http_referral_api_loc_conf_t;
 
 
@@ -125,6 +145,7 @@ struct ngx_http_referral_api_ctx_s {
     ngx_http_request_t                   *request;
     ngx_http_referral_program_t          *program;
     const ngx_http_referral_api_route_t  *route;
+    referral_scope_t                      scope;    /* of the caller */
     ngx_str_t                             id;       /* end of the path */
     ngx_str_t                             args[NGX_HTTP_REFERRAL_API_ARGS];
                                                     /* data NULL: absent */
@@ -144,6 +165,25 @@ struct ngx_http_referral_api_ctx_s {
 
 
 /* ngx_http_referral_api_module.c */
+
+/*
+ * For directives that have a location answered: whether it may be, which comes
+ * first; then its program, the first argument, its handler, and the page whose
+ * files it sends.  Both log what is wrong.
+ */
+char *ngx_http_referral_api_location(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_referral_api_loc_conf_t *alcf);
+char *ngx_http_referral_api_answer_by(ngx_conf_t *cf,
+    ngx_http_referral_api_loc_conf_t *alcf, ngx_http_handler_pt handler,
+    const char *page);
+
+/* NULL: no memory. */
+ngx_http_referral_api_ctx_t *ngx_http_referral_api_create(
+    ngx_http_request_t *r);
+
+/* What a content handler returns: the problem is sent with NGX_DECLINED. */
+ngx_int_t ngx_http_referral_api_reply(ngx_http_referral_api_ctx_t *api,
+    ngx_int_t rc);
 
 /* Ends a call that waited, with what a handler would have returned. */
 void ngx_http_referral_api_finish(ngx_http_referral_api_ctx_t *api,
@@ -171,6 +211,50 @@ ngx_int_t ngx_http_referral_api_unreadable(ngx_http_referral_api_ctx_t *api);
  */
 ngx_uint_t ngx_http_referral_api_path_matches(ngx_http_request_t *r,
     const ngx_str_t *pattern, ngx_str_t *path, ngx_str_t *id);
+
+
+/* What follows the location in the path. */
+void ngx_http_referral_api_path(ngx_http_request_t *r, ngx_str_t *path);
+
+
+/* ngx_http_referral_api_page.c */
+
+/* Whether the path is that of a file of the page of the endpoint. */
+ngx_uint_t ngx_http_referral_api_is_page(ngx_http_referral_api_ctx_t *api,
+    ngx_str_t *path);
+
+/*
+ * Sends a file of the location's page, see ngx_http_referral_web_send(); or
+ * NGX_DECLINED with the problem.
+ */
+ngx_int_t ngx_http_referral_api_page(ngx_http_referral_api_ctx_t *api,
+    ngx_str_t *path, ngx_str_t *frame);
+
+/* Whether the method is GET or HEAD; NGX_DECLINED: the problem is set. */
+ngx_int_t ngx_http_referral_api_get_only(ngx_http_referral_api_ctx_t *api);
+
+/* The token of a request; NGX_DECLINED: it has none. */
+ngx_int_t ngx_http_referral_api_bearer(ngx_http_request_t *r,
+    ngx_str_t *token);
+
+
+/* ngx_http_referral_api_session.c */
+
+/*
+ * POST v1/codes/{code}/session with an optional {"ttl":900}: a token that
+ * opens the progress of the code for so many seconds,
+ *
+ *   {"token":"1.k1.t6x0ah.ANNA42.900..Zm9v...","expires_at":"..."}
+ */
+
+ngx_int_t ngx_http_referral_api_session(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_progress.c */
+
+char *ngx_http_referral_progress(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_referral_progress_handler(ngx_http_request_t *r);
 
 
 /* ngx_http_referral_api_args.c */
@@ -350,6 +434,7 @@ typedef struct {
     uint32_t                              after;    /* rows passed over; or
                                                        the id of a code */
     ngx_uint_t                            limit;
+    ngx_uint_t                            top;      /* 0: all rows */
 } ngx_http_referral_api_query_t;
 
 /* As "by" names them. */
@@ -372,24 +457,29 @@ ngx_int_t ngx_http_referral_api_query(ngx_http_referral_api_query_t *query);
  *   code   counters of this code only
  *   limit  rows, 1 to 250, 50 when absent
  *   after  "next" of the answer before
+ *   top    1 to 50: of codes, channels and landings those with most human
+ *          clicks, most first; one page, without limit and after
  *
  *   {"program":"friends","code":null,"by":"day","from":"2026-11-01",
  *    "to":"2026-11-22",
  *    "data":[{"day":"2026-11-21","clicks":{"total":12,"human":9,"unique":7,
- *             "classes":{"human":9,"preview":1,"crawler":2}}}],
+ *             "classes":{"human":9,"preview":1,"crawler":2}},
+ *             "events":{"signup":{"count":2,"counted":1}}}],
  *    "next":null}
  *
  * The name of a row is a member called as `by` says: "day":"2026-11-21",
  * "hour":"2026-11-21T10:00:00Z", "code":"ANNA42", "channel":"wa" or null for
  * links without one, "landing":"/welcome", "class":"human".  What has no
  * clicks has no row; but of classes there is a row each, always, and its
- * clicks have a total only.  With all time, from and to are null.
+ * clicks have a total only.  With all time, from and to are null.  Of a day's
+ * events, those "counted" are pending or approved.
  *
  * Rows of events and of currencies have no clicks:
  *
  *   {"event":"purchase","count":2,"pending":1,"approved":1,"held":0,
  *    "refunded":0,"unattributed":0,"rejected":0,"points":20,
- *    "amounts":{"EUR":{"count":2,"gross":9998,"refunded":0}}}
+ *    "amounts":{"EUR":{"count":2,"gross":9998,"refunded":0}},
+ *    "unattributed_amounts":{}}
  *   {"currency":"EUR","count":2,"gross":9998,"refunded":0}
  */
 
@@ -490,6 +580,13 @@ ngx_int_t ngx_http_referral_api_owner(ngx_http_referral_api_ctx_t *api);
 /* GET v1/policy: cookies and retention, for consent tools. */
 
 ngx_int_t ngx_http_referral_api_policy(ngx_http_referral_api_ctx_t *api);
+
+
+/* ngx_http_referral_api_program.c */
+
+/* GET v1/program: names of its rules, and the scope of the token in use. */
+
+ngx_int_t ngx_http_referral_api_program(ngx_http_referral_api_ctx_t *api);
 
 
 /* ngx_http_referral_api_status.c */

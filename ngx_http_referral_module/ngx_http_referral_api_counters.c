@@ -2,31 +2,11 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include "ngx_http_referral_api.h"
-#include "referral_money.h"
-
-
-typedef struct {
-    ngx_http_referral_api_query_t  query;
-    referral_snapshot_t           *snap;
-    referral_out_t                 out;
-    uint32_t                       program;
-    uint32_t                       code_id;    /* 0: the program */
-    uint32_t                       next;
-    ngx_uint_t                     seen;
-    ngx_uint_t                     n;
-    ngx_uint_t                     more;
-    referral_counts_t              sum;
-    referral_sums_t                sums;
-} ngx_http_referral_api_report_t;
+#include "ngx_http_referral_api_counters.h"
 
 
 static ngx_int_t ngx_http_referral_api_count(
     ngx_http_referral_api_report_t *report);
-static void ngx_http_referral_api_head(ngx_http_referral_api_report_t *report,
-    referral_str_t code);
-static void ngx_http_referral_api_date(referral_out_t *out,
-    const char *key, uint32_t day);
 static referral_rc_t ngx_http_referral_api_rows(
     ngx_http_referral_api_report_t *report);
 static referral_rc_t ngx_http_referral_api_sum(
@@ -39,16 +19,6 @@ static int ngx_http_referral_api_row_visit(void *data, referral_str_t label,
     int64_t start, const referral_counts_t *counts);
 static int ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
     referral_str_t code, const referral_counts_t *counts);
-static referral_rc_t ngx_http_referral_api_events(
-    ngx_http_referral_api_report_t *report);
-static int ngx_http_referral_api_event_row_visit(void *data,
-    referral_str_t event, int64_t start, const referral_tally_t *tally);
-static void ngx_http_referral_api_currencies(
-    ngx_http_referral_api_report_t *report);
-static int ngx_http_referral_api_currency_cmp(const void *one,
-    const void *two);
-static ngx_uint_t ngx_http_referral_api_row_here(
-    ngx_http_referral_api_report_t *report);
 
 
 ngx_int_t
@@ -66,6 +36,9 @@ ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api)
         return rc;
     }
 
+    report.turns = (report.query.top != 0
+                    && report.query.by == NGX_HTTP_REFERRAL_BY_CODE);
+
     report.snap = ngx_http_referral_api_read(api);
     if (report.snap == NULL) {
         return NGX_DECLINED;
@@ -79,6 +52,10 @@ ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api)
         return rc;
     }
 
+    if (report.turns && !api->unchanged) {
+        return ngx_http_referral_api_top_codes(&report);
+    }
+
     return ngx_http_referral_api_send_json(api, NGX_HTTP_OK, &report.out);
 }
 
@@ -86,7 +63,6 @@ ngx_http_referral_api_counters(ngx_http_referral_api_ctx_t *api)
 static ngx_int_t
 ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
 {
-    u_char                        next[NGX_INT32_LEN + 1];
     ngx_str_t                    *arg;
     referral_code_t               code;
     referral_out_t               *out;
@@ -121,7 +97,7 @@ ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (api->unchanged) {
+    if (api->unchanged || report->turns) {
         return NGX_OK;
     }
 
@@ -131,23 +107,13 @@ ngx_http_referral_api_count(ngx_http_referral_api_report_t *report)
         return ngx_http_referral_api_unreadable(api);
     }
 
-    referral_out_close(out, "]");
-
-    if (report->more) {
-        ngx_sprintf(next, "%uD%Z", report->next);
-        referral_out_text(out, "next", (char *) next);
-
-    } else {
-        referral_out_null(out, "next");
-    }
-
-    referral_out_close(out, "}");
+    ngx_http_referral_api_tail(report);
 
     return NGX_OK;
 }
 
 
-static void
+void
 ngx_http_referral_api_head(ngx_http_referral_api_report_t *report,
     referral_str_t code)
 {
@@ -176,9 +142,30 @@ ngx_http_referral_api_head(ngx_http_referral_api_report_t *report,
 }
 
 
-static void
-ngx_http_referral_api_date(referral_out_t *out, const char *key,
-    uint32_t day)
+void
+ngx_http_referral_api_tail(ngx_http_referral_api_report_t *report)
+{
+    u_char           next[NGX_INT32_LEN + 1];
+    referral_out_t  *out;
+
+    out = &report->out;
+
+    referral_out_close(out, "]");
+
+    if (report->more) {
+        ngx_sprintf(next, "%uD%Z", report->next);
+        referral_out_text(out, "next", (char *) next);
+
+    } else {
+        referral_out_null(out, "next");
+    }
+
+    referral_out_close(out, "}");
+}
+
+
+void
+ngx_http_referral_api_date(referral_out_t *out, const char *key, uint32_t day)
 {
     u_char    text[sizeof("2000-01-01")];
     ngx_tm_t  tm;
@@ -205,7 +192,14 @@ ngx_http_referral_api_rows(ngx_http_referral_api_report_t *report)
 
     query = &report->query;
 
+    if (query->top) {
+        return ngx_http_referral_api_top(report);
+    }
+
     switch (query->by) {
+
+    case NGX_HTTP_REFERRAL_BY_DAY:
+        return ngx_http_referral_api_days(report);
 
     case NGX_HTTP_REFERRAL_BY_CODE:
         return referral_counts_codes(report->snap, report->program,
@@ -314,19 +308,11 @@ ngx_http_referral_api_row_visit(void *data, referral_str_t label,
 
     referral_out_open(out, NULL, "{");
 
-    switch (report->query.by) {
-
-    case NGX_HTTP_REFERRAL_BY_DAY:
-        ngx_http_referral_api_date(out, key, (uint32_t) (start / 86400));
-        break;
-
-    case NGX_HTTP_REFERRAL_BY_HOUR:
+    if (report->query.by == NGX_HTTP_REFERRAL_BY_HOUR) {
         referral_out_time(out, key, start * 1000);
-        break;
 
-    default:
+    } else {
         referral_out_str_or_null(out, key, label);
-        break;
     }
 
     referral_out_clicks(out, counts);
@@ -367,124 +353,7 @@ ngx_http_referral_api_code_row_visit(void *data, uint32_t code_id,
 }
 
 
-static referral_rc_t
-ngx_http_referral_api_events(ngx_http_referral_api_report_t *report)
-{
-    referral_rc_t     rc;
-    referral_range_t  range;
-
-    range.program = report->program;
-    range.code_id = report->code_id ? report->code_id : REFERRAL_TALLY_ALL;
-    range.from = report->query.from;
-    range.to = report->query.to;
-
-    rc = referral_sums_read(&report->sums, report->snap, &range);
-    if (rc != REFERRAL_OK) {
-        return rc;
-    }
-
-    if (report->query.by == NGX_HTTP_REFERRAL_BY_CURRENCY) {
-        ngx_http_referral_api_currencies(report);
-
-    } else {
-        rc = referral_tally_list(report->snap, range.program, range.code_id,
-                                 range.from, range.to, 0,
-                                 ngx_http_referral_api_event_row_visit,
-                                 report);
-    }
-
-    referral_sums_free(&report->sums);
-
-    return rc;
-}
-
-
-static int
-ngx_http_referral_api_event_row_visit(void *data, referral_str_t event,
-    int64_t start, const referral_tally_t *tally)
-{
-    ngx_http_referral_api_report_t *report = data;
-
-    if (ngx_http_referral_api_row_here(report)) {
-        referral_out_open(&report->out, NULL, "{");
-        referral_out_str(&report->out, "event", event);
-        referral_out_tally(&report->out, event, tally, &report->sums);
-        referral_out_close(&report->out, "}");
-    }
-
-    return report->more;
-}
-
-
-/* The sums of events come by event: those of one currency are added up. */
-
-static void
-ngx_http_referral_api_currencies(ngx_http_referral_api_report_t *report)
-{
-    ngx_uint_t            i, j, n;
-    referral_sum_t        sum;
-    referral_sum_item_t  *item;
-
-    item = report->sums.items;
-    n = report->sums.n;
-
-    ngx_qsort(item, n, sizeof(referral_sum_item_t),
-              ngx_http_referral_api_currency_cmp);
-
-    for (i = 0; i < n && !report->more; i = j) {
-        ngx_memzero(&sum, sizeof(referral_sum_t));
-
-        for (j = i; j < n && item[j].currency == item[i].currency; j++) {
-            sum.count += item[j].sum.count;
-
-            if (__builtin_add_overflow(sum.gross, item[j].sum.gross,
-                                       &sum.gross))
-            {
-                sum.gross = INT64_MAX;
-            }
-
-            if (__builtin_add_overflow(sum.refunded, item[j].sum.refunded,
-                                       &sum.refunded))
-            {
-                sum.refunded = INT64_MAX;
-            }
-        }
-
-        if (ngx_http_referral_api_row_here(report)) {
-            referral_out_open(&report->out, NULL, "{");
-            referral_out_text(&report->out, "currency",
-                              referral_currency_alpha(item[i].currency));
-            referral_out_sum(&report->out, &sum);
-            referral_out_close(&report->out, "}");
-        }
-    }
-}
-
-
-static int
-ngx_http_referral_api_currency_cmp(const void *one, const void *two)
-{
-    const referral_sum_item_t *a = one;
-    const referral_sum_item_t *b = two;
-
-    const referral_currency_t *x = referral_currency_number(a->currency);
-    const referral_currency_t *y = referral_currency_number(b->currency);
-
-    if (x != NULL && y != NULL) {
-        return ngx_strcmp(x->alpha, y->alpha);
-    }
-
-    if (x != NULL || y != NULL) {
-        return (x != NULL) ? 1 : -1;
-    }
-
-    return (int) a->currency - (int) b->currency;
-}
-
-
-/* Whether a row is of this page; more is set by the first beyond it. */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_referral_api_row_here(ngx_http_referral_api_report_t *report)
 {
     if (report->seen++ < report->query.after) {

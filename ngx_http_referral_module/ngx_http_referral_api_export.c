@@ -443,7 +443,7 @@ ngx_http_referral_api_export_next(ngx_http_referral_api_export_t *e)
     /* the first two may be one row: a code, and what it earned */
 
     if (e->rows == NGX_HTTP_REFERRAL_EXPORT_ROWS
-        || (e->rows > 1 && ngx_http_referral_api_export_now() >= e->until))
+        || (e->rows > 1 && ngx_http_referral_api_export_late(e)))
     {
         e->more = 1;
         return 0;
@@ -452,6 +452,13 @@ ngx_http_referral_api_export_next(ngx_http_referral_api_export_t *e)
     e->rows++;
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_http_referral_api_export_late(ngx_http_referral_api_export_t *e)
+{
+    return ngx_http_referral_api_export_now() >= e->until;
 }
 
 

@@ -72,6 +72,10 @@ ngx_int_t ngx_http_referral_api_export_json(ngx_http_referral_api_ctx_t *api,
 ngx_uint_t ngx_http_referral_api_export_next(
     ngx_http_referral_api_export_t *e);
 
+/* Whether the time of this chunk is over. */
+ngx_uint_t ngx_http_referral_api_export_late(
+    ngx_http_referral_api_export_t *e);
+
 /* Ends the row; 0: there was no room, it is for the next chunk. */
 ngx_uint_t ngx_http_referral_api_export_row(
     ngx_http_referral_api_export_t *e);

@@ -2,7 +2,7 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include "ngx_http_referral_api.h"
+#include "ngx_http_referral_share.h"
 
 
 static ngx_int_t ngx_http_referral_api_start(ngx_http_referral_api_ctx_t *api);
@@ -12,8 +12,8 @@ static char *ngx_http_referral_api_merge_loc_conf(ngx_conf_t *cf,
     void *parent, void *child);
 static char *ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_referral_api_location(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf);
+static char *ngx_http_referral_api_pages(ngx_conf_t *cf,
+    ngx_http_referral_api_loc_conf_t *conf);
 static char *ngx_http_referral_api_auth(ngx_conf_t *cf,
     ngx_http_referral_api_loc_conf_t *alcf);
 static char *ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
@@ -26,6 +26,20 @@ static ngx_command_t  ngx_http_referral_api_commands[] = {
     { ngx_string("referral_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_referral_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("referral_progress"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_referral_progress,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("referral_share"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_referral_share_page,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -68,37 +82,68 @@ ngx_module_t  ngx_http_referral_api_module = {
 ngx_int_t
 ngx_http_referral_api_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                          rc;
+    ngx_int_t                     rc;
+    ngx_str_t                     path;
+    ngx_http_referral_api_ctx_t  *api;
+
+    api = ngx_http_referral_api_create(r);
+    if (api == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_set_ctx(r, api, ngx_http_referral_api_module);
+    ngx_http_referral_api_path(r, &path);
+
+    if (ngx_http_referral_api_is_page(api, &path)) {
+        return ngx_http_referral_api_reply(api,
+                          ngx_http_referral_api_page(api, &path, NULL));
+    }
+
+    rc = ngx_http_referral_api_check(api);
+
+    return (rc == NGX_OK) ? ngx_http_referral_api_start(api)
+                          : ngx_http_referral_api_reply(api, rc);
+}
+
+
+ngx_http_referral_api_ctx_t *
+ngx_http_referral_api_create(ngx_http_request_t *r)
+{
     ngx_http_referral_api_ctx_t       *api;
     ngx_http_referral_api_loc_conf_t  *alcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_api_module);
 
     api = ngx_pcalloc(r->pool, sizeof(ngx_http_referral_api_ctx_t));
-    if (api == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (api != NULL) {
+        api->request = r;
+        api->program = alcf->program;
     }
 
-    api->request = r;
-    api->program = alcf->program;
+    return api;
+}
 
-    ngx_http_set_ctx(r, api, ngx_http_referral_api_module);
 
-    rc = ngx_http_referral_api_check(api);
-
-    if (rc == NGX_OK) {
-        return ngx_http_referral_api_start(api);
+ngx_int_t
+ngx_http_referral_api_reply(ngx_http_referral_api_ctx_t *api, ngx_int_t rc)
+{
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_discard_request_body(api->request);
 
-        if (rc == NGX_OK) {
-            return ngx_http_referral_api_send_problem(api);
-        }
-    }
+    return (rc == NGX_OK) ? ngx_http_referral_api_send_problem(api) : rc;
+}
 
-    return rc;
+
+ngx_uint_t
+ngx_http_referral_answers(ngx_http_handler_pt handler)
+{
+    return handler == ngx_http_referral_api_handler
+           || handler == ngx_http_referral_progress_handler
+           || handler == ngx_http_referral_share_handler;
 }
 
 
@@ -181,9 +226,14 @@ ngx_http_referral_api_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
+     *     conf->handler = NULL;
      *     conf->program = NULL;
      *     conf->tokens = NULL;
      *     conf->secrets = NULL;
+     *     conf->page = NULL;
+     *     conf->web = NULL;
+     *     conf->missing = NULL;
+     *     conf->frame = { 0, NULL };
      */
 
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_referral_api_loc_conf_t));
@@ -205,15 +255,42 @@ ngx_http_referral_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->noname && prev->program != NULL) {
+    if (clcf->noname && prev->handler != NULL) {
         *conf = *prev;
 
         if (clcf->lmt_excpt && clcf->handler == NULL) {
-            clcf->handler = ngx_http_referral_api_handler;
+            clcf->handler = conf->handler;
         }
+
+        return (ngx_http_referral_share_merge(cf, conf) == NGX_OK)
+               ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return (conf->handler != NULL) ? ngx_http_referral_api_pages(cf, conf)
+                                   : NGX_CONF_OK;
+}
+
+
+/* The endpoint does without its page. */
+
+static char *
+ngx_http_referral_api_pages(ngx_conf_t *cf,
+    ngx_http_referral_api_loc_conf_t *conf)
+{
+    if (conf->handler == ngx_http_referral_api_handler) {
+        conf->web = ngx_http_referral_web_find(cf, conf->page,
+                                               &conf->missing);
+
+        return (conf->web != NULL || conf->missing != NULL) ? NGX_CONF_OK
+                                                            : NGX_CONF_ERROR;
+    }
+
+    conf->web = ngx_http_referral_web_page(cf, conf->page, conf->directive,
+                                           &conf->place);
+
+    return (conf->web != NULL
+            && ngx_http_referral_share_merge(cf, conf) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -222,19 +299,9 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_referral_api_loc_conf_t *alcf = conf;
 
-    char                           *rv;
-    ngx_str_t                      *value;
-    ngx_http_core_loc_conf_t       *clcf;
-    ngx_http_referral_program_t    *program;
-    ngx_http_referral_main_conf_t  *rmcf;
+    char  *rv;
 
-    if (alcf->program != NULL) {
-        return "is duplicate";
-    }
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    rv = ngx_http_referral_api_location(cf, clcf);
+    rv = ngx_http_referral_api_location(cf, cmd, alcf);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -243,6 +310,23 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "takes a program and either \"token_file=file "
                "[secret_file=file]\" or \"auth=off\"";
     }
+
+    rv = ngx_http_referral_api_answer_by(cf, alcf,
+                                  ngx_http_referral_api_handler, "dashboard");
+
+    return (rv == NGX_CONF_OK) ? ngx_http_referral_api_auth(cf, alcf) : rv;
+}
+
+
+char *
+ngx_http_referral_api_answer_by(ngx_conf_t *cf,
+    ngx_http_referral_api_loc_conf_t *alcf, ngx_http_handler_pt handler,
+    const char *page)
+{
+    ngx_str_t                      *value;
+    ngx_http_core_loc_conf_t       *clcf;
+    ngx_http_referral_program_t    *program;
+    ngx_http_referral_main_conf_t  *rmcf;
 
     value = cf->args->elts;
     rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_referral_module);
@@ -256,31 +340,48 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    rv = ngx_http_referral_api_auth(cf, alcf);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
     alcf->program = program;
+    alcf->handler = handler;
+    alcf->page = page;
+    alcf->place.file = cf->conf_file->file.name.data;
+    alcf->place.line = cf->conf_file->line;
     rmcf->used = 1;
 
-    clcf->handler = ngx_http_referral_api_handler;
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = handler;
     clcf->auto_redirect = 1;
 
     return NGX_CONF_OK;
 }
 
 
-static char *
-ngx_http_referral_api_location(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+char *
+ngx_http_referral_api_location(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_referral_api_loc_conf_t *alcf)
 {
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (alcf->handler != NULL) {
+        if (ngx_strcmp(alcf->directive, cmd->name.data) == 0) {
+            return "is duplicate";
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" cannot be in one location with \"%s\"",
+                           &cmd->name, alcf->directive);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->directive = (char *) cmd->name.data;
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
     if (clcf->regex != NULL || clcf->named || clcf->exact_match
         || clcf->name.len == 0 || clcf->name.data[clcf->name.len - 1] != '/')
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"referral_api\" must be in a location given by "
-                           "a prefix that ends with \"/\", this one is \"%V\"",
-                           &clcf->name);
+                           "\"%V\" must be in a location given by a prefix "
+                           "that ends with \"/\", this one is \"%V\"",
+                           &cmd->name, &clcf->name);
         return NGX_CONF_ERROR;
     }
 

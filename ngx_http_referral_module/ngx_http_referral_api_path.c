@@ -10,6 +10,20 @@ static ngx_uint_t ngx_http_referral_api_path_id(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_referral_api_path_same(ngx_str_t *a, ngx_str_t *b);
 
 
+/* A rewrite in the location may have left less than its prefix. */
+
+void
+ngx_http_referral_api_path(ngx_http_request_t *r, ngx_str_t *path)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    path->len = r->uri.len - ngx_min(r->uri.len, clcf->name.len);
+    path->data = r->uri.data + r->uri.len - path->len;
+}
+
+
 ngx_uint_t
 ngx_http_referral_api_path_matches(ngx_http_request_t *r,
     const ngx_str_t *pattern, ngx_str_t *path, ngx_str_t *id)

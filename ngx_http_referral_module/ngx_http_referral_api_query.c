@@ -11,6 +11,8 @@ static void ngx_http_referral_api_query_range(
     ngx_http_referral_api_query_t *query);
 static void ngx_http_referral_api_query_after(
     ngx_http_referral_api_query_t *query);
+static void ngx_http_referral_api_query_top(
+    ngx_http_referral_api_query_t *query);
 static void ngx_http_referral_api_query_wrong(
     ngx_http_referral_api_query_t *query, const char *field,
     const char *message);
@@ -37,6 +39,7 @@ ngx_http_referral_api_query(ngx_http_referral_api_query_t *query)
     ngx_http_referral_api_query_by(query);
     ngx_http_referral_api_query_range(query);
     ngx_http_referral_api_query_after(query);
+    ngx_http_referral_api_query_top(query);
 
     query->limit = ngx_http_referral_api_limit(api);
 
@@ -160,6 +163,45 @@ ngx_http_referral_api_query_after(ngx_http_referral_api_query_t *query)
     }
 
     query->after = n;
+}
+
+
+/* The first page of these tells nothing: they are in no order of size. */
+
+static void
+ngx_http_referral_api_query_top(ngx_http_referral_api_query_t *query)
+{
+    ngx_int_t   n;
+    ngx_str_t  *arg;
+
+    arg = ngx_http_referral_api_arg(query->api, "top");
+
+    if (arg == NULL) {
+        return;
+    }
+
+    n = ngx_atoi(arg->data, arg->len);
+
+    if (n < 1 || n > NGX_HTTP_REFERRAL_API_TOP) {
+        ngx_http_referral_api_query_wrong(query, "top",
+                                          "it is not a number from 1 to 50");
+
+    } else if (query->by != NGX_HTTP_REFERRAL_BY_CODE
+               && query->by != NGX_HTTP_REFERRAL_BY_CHANNEL
+               && query->by != NGX_HTTP_REFERRAL_BY_LANDING)
+    {
+        ngx_http_referral_api_query_wrong(query, "top",
+            "it goes with codes, channels and landings only");
+
+    } else if (ngx_http_referral_api_arg(query->api, "limit") != NULL
+               || query->after != 0)
+    {
+        ngx_http_referral_api_query_wrong(query, "top",
+                                          "it is one page, without others");
+
+    } else {
+        query->top = n;
+    }
 }
 
 

@@ -2,7 +2,7 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include "ngx_http_referral_api.h"
+#include "ngx_http_referral_share.h"
 
 
 static referral_scope_t ngx_http_referral_api_scope(ngx_http_request_t *r);
@@ -29,6 +29,22 @@ static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
     { ngx_string("v1/codes/*"), NGX_HTTP_DELETE, REFERRAL_SCOPE_WRITE,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_code_delete,
       { ngx_null_string } },
+
+    { ngx_string("v1/codes/*/session"), NGX_HTTP_POST, REFERRAL_SCOPE_WRITE,
+      NGX_HTTP_REFERRAL_API_OPTIONAL, ngx_http_referral_api_session,
+      { ngx_null_string } },
+
+    { ngx_string("v1/codes/*/share"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_share,
+      { ngx_string("lang") } },
+
+    { ngx_string("v1/codes/*/qr.svg"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_qr_svg,
+      { ngx_string("size"), ngx_string("level"), ngx_string("channel") } },
+
+    { ngx_string("v1/codes/*/qr.png"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_qr_png,
+      { ngx_string("size"), ngx_string("level"), ngx_string("channel") } },
 
     { ngx_string("v1/codes"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_code_list,
@@ -65,7 +81,8 @@ static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
     { ngx_string("v1/counters"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_counters,
       { ngx_string("by"), ngx_string("from"), ngx_string("to"),
-        ngx_string("code"), ngx_string("limit"), ngx_string("after") } },
+        ngx_string("code"), ngx_string("limit"), ngx_string("after"),
+        ngx_string("top") } },
 
     { ngx_string("v1/clicks/*"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_click,
@@ -124,6 +141,10 @@ static const ngx_http_referral_api_route_t  ngx_http_referral_api_routes[] = {
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_policy,
       { ngx_null_string } },
 
+    { ngx_string("v1/program"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
+      NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_program,
+      { ngx_null_string } },
+
     { ngx_string("v1/health"), NGX_HTTP_GET, REFERRAL_SCOPE_READ,
       NGX_HTTP_REFERRAL_API_NO_BODY, ngx_http_referral_api_health,
       { ngx_null_string } },
@@ -142,13 +163,12 @@ ngx_int_t
 ngx_http_referral_api_check(ngx_http_referral_api_ctx_t *api)
 {
     ngx_int_t            rc;
-    referral_scope_t     scope;
     ngx_http_request_t  *r;
 
     r = api->request;
-    scope = ngx_http_referral_api_scope(r);
+    api->scope = ngx_http_referral_api_scope(r);
 
-    if (scope == REFERRAL_SCOPE_NONE) {
+    if (api->scope == REFERRAL_SCOPE_NONE) {
         return ngx_http_referral_api_refuse(&api->problem,
                    NGX_HTTP_UNAUTHORIZED, "unauthorized",
                    "a valid bearer token is required");
@@ -159,7 +179,7 @@ ngx_http_referral_api_check(ngx_http_referral_api_ctx_t *api)
         return rc;
     }
 
-    if (scope < api->route->scope) {
+    if (api->scope < api->route->scope) {
         return ngx_http_referral_api_refuse(&api->problem,
                    NGX_HTTP_FORBIDDEN, "forbidden",
                    "the scope of this token does not allow it");
@@ -182,8 +202,6 @@ ngx_http_referral_api_check(ngx_http_referral_api_ctx_t *api)
 }
 
 
-/* A second Authorization header was refused by nginx itself, with 400. */
-
 static referral_scope_t
 ngx_http_referral_api_scope(ngx_http_request_t *r)
 {
@@ -196,26 +214,8 @@ ngx_http_referral_api_scope(ngx_http_request_t *r)
         return REFERRAL_SCOPE_ADMIN;
     }
 
-    if (r->headers_in.authorization == NULL) {
+    if (ngx_http_referral_api_bearer(r, &token) != NGX_OK) {
         return REFERRAL_SCOPE_NONE;
-    }
-
-    token = r->headers_in.authorization->value;
-
-    if (token.len < sizeof("Bearer ")
-        || ngx_strncasecmp(token.data, (u_char *) "Bearer ",
-                           sizeof("Bearer ") - 1)
-           != 0)
-    {
-        return REFERRAL_SCOPE_NONE;
-    }
-
-    token.data += sizeof("Bearer ") - 1;
-    token.len -= sizeof("Bearer ") - 1;
-
-    while (token.len && *token.data == ' ') {
-        token.data++;
-        token.len--;
     }
 
     return referral_tokens_check(alcf->tokens, token.data, token.len);
@@ -228,16 +228,10 @@ ngx_http_referral_api_find(ngx_http_referral_api_ctx_t *api)
     ngx_str_t                             path;
     ngx_uint_t                            i, method;
     ngx_http_request_t                   *r;
-    ngx_http_core_loc_conf_t             *clcf;
     const ngx_http_referral_api_route_t  *route;
 
     r = api->request;
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    /* a rewrite in the location may have left less than its prefix */
-
-    path.len = r->uri.len - ngx_min(r->uri.len, clcf->name.len);
-    path.data = r->uri.data + r->uri.len - path.len;
+    ngx_http_referral_api_path(r, &path);
 
     method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
 

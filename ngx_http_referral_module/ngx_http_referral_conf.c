@@ -370,7 +370,7 @@ ngx_http_referral_pageless(ngx_conf_t *cf, ngx_http_referral_loc_conf_t *prev)
         return prev->pageless;
     }
 
-    if (clcf->handler == ngx_http_referral_api_handler) {
+    if (ngx_http_referral_answers(clcf->handler)) {
         return 1;
     }
 

@@ -9,6 +9,7 @@
 
 
 static ngx_int_t ngx_http_referral_header_filter(ngx_http_request_t *r);
+static void ngx_http_referral_slash(ngx_http_request_t *r);
 static ngx_int_t ngx_http_referral_add_out(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_str_t *cookie);
 static void ngx_http_referral_drop_out(ngx_http_request_t *r,
@@ -56,6 +57,8 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    ngx_http_referral_slash(r);
+
     ctx = ngx_http_referral_get_ctx(r, 0);
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
 
@@ -95,6 +98,30 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/*
+ * nginx makes an absolute URL of where it redirects to, and the host in it is
+ * what the client said; the page of a location only lacks its slash.
+ */
+
+static void
+ngx_http_referral_slash(ngx_http_request_t *r)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (r->headers_out.status != NGX_HTTP_MOVED_PERMANENTLY
+        || r->headers_out.location == NULL)
+    {
+        return;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (ngx_http_referral_answers(clcf->handler)) {
+        r->headers_out.location = NULL;
+    }
 }
 
 

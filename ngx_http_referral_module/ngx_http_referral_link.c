@@ -48,7 +48,7 @@ ngx_http_referral_link_handler(ngx_http_request_t *r)
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_referral_module);
 
     if (rlcf->program == NULL
-        || r->content_handler == ngx_http_referral_api_handler)
+        || ngx_http_referral_answers(r->content_handler))
     {
         return NGX_DECLINED;
     }

@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_referral_module.h"
+#include "ngx_http_referral_web.h"
 
 
 #define NGX_HTTP_REFERRAL_MAP_SIZE       ((size_t) 16 * 1024 * 1024 * 1024)
@@ -49,6 +50,13 @@ static ngx_command_t  ngx_http_referral_commands[] = {
     { ngx_string("referral_program"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
       ngx_http_referral_program_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("referral_web"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_referral_web_path,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -205,6 +213,8 @@ ngx_http_referral_create_main_conf(ngx_conf_t *cf)
      *     rmcf->zone = NULL;
      *     rmcf->rates = NULL;
      *     rmcf->used = 0;
+     *     rmcf->web = { 0, NULL };
+     *     rmcf->pages = NULL;
      */
 
     rmcf->map_size = NGX_CONF_UNSET_SIZE;
@@ -243,6 +253,10 @@ ngx_http_referral_init_main_conf(ngx_conf_t *cf, void *conf)
 
     if (rmcf->intake_path.data == NULL) {
         ngx_str_set(&rmcf->intake_path, "/dev/shm");
+    }
+
+    if (rmcf->web.data == NULL) {
+        ngx_str_set(&rmcf->web, NGX_HTTP_REFERRAL_WEB);
     }
 
     if (ngx_http_referral_resolve(cf, rmcf) != NGX_OK

@@ -10,6 +10,7 @@
  *   ngx_http_referral_program.c   the referral_program block
  *   ngx_http_referral_program_rules.c, _urls.c, _bots.c, _cookie.c, _events.c,
  *                                 _rewards.c, _retention.c, _velocity.c,
+ *                                 _share.c, _share_link.c, _share_guess.c,
  *                                 _params.c   its directives
  *   ngx_http_referral_link.c      a hit on a link or on ?ref=, its answer
  *   ngx_http_referral_hit.c       its code, touch and record
@@ -25,6 +26,7 @@
  *   ngx_http_referral_filter.c    what the client is told
  *   ngx_http_referral_event.c     X-Referral-Event of a storefront's answer
  *   ngx_http_referral_vars.c      $referral_*
+ *   ngx_http_referral_web.c       the files of pages; _web_read.c where from
  *   ngx_http_referral_worker.c    the event loop's side of the store
  *   ngx_http_referral_waiters.c   those who wait for the disk; the timers
  *   ngx_http_referral_committer.c the thread that applies what is taken
@@ -107,6 +109,32 @@ typedef struct {
 } ngx_http_referral_velocity_t;
 
 
+/* Texts of a program in several languages. */
+
+typedef struct {
+    ngx_array_t                  tags;          /* referral_str_t; empty: of
+                                                   no language */
+    ngx_array_t                  texts;         /* referral_str_t */
+    ngx_array_t                  places;        /* ngx_http_referral_place_t */
+} ngx_http_referral_phrases_t;
+
+
+/* What is shared of a code. */
+
+typedef struct {
+    ngx_str_t                    link;          /* with {code}, maybe with
+                                                   {channel}; empty: none */
+    ngx_str_t                    plain;         /* the same without channel */
+    size_t                       origin;        /* bytes of it */
+    ngx_uint_t                   channels;      /* bits: those it takes */
+    ngx_http_referral_place_t    place;         /* of share_link */
+    ngx_http_referral_phrases_t  messages;
+    ngx_http_referral_phrases_t  disclosures;
+    ngx_str_t                    terms;         /* absolute URL; empty: none */
+    referral_str_t               reward;        /* of the friend; or empty */
+} ngx_http_referral_share_conf_t;
+
+
 typedef struct {
     ngx_str_t                    name;
     ngx_uint_t                   index;         /* among the programs */
@@ -142,6 +170,7 @@ typedef struct {
     referral_rules_t            *rules;         /* about events */
     ngx_array_t                  rewards;       /* ngx_http_referral_place_t,
                                                    of the rules' rewards */
+    ngx_http_referral_share_conf_t  share;
 } ngx_http_referral_program_t;
 
 
@@ -178,6 +207,9 @@ typedef struct {
     ngx_shm_zone_t              *rates;         /* how often lately */
     ngx_core_conf_t             *core;          /* user of the workers */
     ngx_uint_t                   used;          /* a location has a program */
+
+    ngx_str_t                    web;           /* directory of the pages */
+    ngx_array_t                 *pages;         /* of it that were read */
 } ngx_http_referral_main_conf_t;
 
 
@@ -393,6 +425,25 @@ char *ngx_http_referral_velocity_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_referral_review(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* ngx_http_referral_program_share.c */
+
+char *ngx_http_referral_message(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral_disclosure(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_referral_terms(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* Of the base, the links and the rewards of the program. */
+ngx_int_t ngx_http_referral_share_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
+
+/* ngx_http_referral_program_share_link.c */
+
+char *ngx_http_referral_share_link_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_referral_share_link_end(ngx_conf_t *cf,
+    ngx_http_referral_program_t *program);
 
 /* ngx_http_referral_program_params.c: for directives that name a rule */
 
@@ -649,6 +700,9 @@ ngx_int_t ngx_http_referral_value(ngx_http_request_t *r,
 /* ngx_http_referral_api_module.c: the content handler of its locations */
 
 ngx_int_t ngx_http_referral_api_handler(ngx_http_request_t *r);
+
+/* Whether a content handler is one of the module's, which has no links. */
+ngx_uint_t ngx_http_referral_answers(ngx_http_handler_pt handler);
 
 
 #define ngx_http_referral_str(s)  (referral_str_t) { (s).len, (s).data }

@@ -221,6 +221,34 @@ static ngx_command_t  ngx_http_referral_program_commands[] = {
       0,
       NULL },
 
+    { ngx_string("share_link"),
+      NGX_CONF_TAKE1,
+      ngx_http_referral_share_link_set,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("message"),
+      NGX_CONF_TAKE12,
+      ngx_http_referral_message,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("disclosure"),
+      NGX_CONF_TAKE12,
+      ngx_http_referral_disclosure,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("terms"),
+      NGX_CONF_TAKE1,
+      ngx_http_referral_terms,
+      0,
+      0,
+      NULL },
+
     { ngx_string("retention"),
       NGX_CONF_TAKE12,
       ngx_http_referral_retention,
@@ -492,7 +520,8 @@ ngx_http_referral_program_end(ngx_conf_t *cf,
         || ngx_http_referral_landing_plain(cf, program) != NGX_OK
         || ngx_http_referral_cookie_end(cf, rmcf, program) != NGX_OK
         || ngx_http_referral_agents_end(cf, rmcf, program) != NGX_OK
-        || ngx_http_referral_rules_end(cf, program) != NGX_OK)
+        || ngx_http_referral_rules_end(cf, program) != NGX_OK
+        || ngx_http_referral_share_end(cf, program) != NGX_OK)
     {
         return NGX_ERROR;
     }

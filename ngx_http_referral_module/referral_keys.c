@@ -54,7 +54,8 @@ static int referral_keys_mac(const referral_key_t *key,
 
 static const char *const  referral_keys_labels[REFERRAL_PURPOSES] = {
     "nginx-referral|cookie|v1",
-    "nginx-referral|link|v1"
+    "nginx-referral|link|v1",
+    "nginx-referral|session|v1"
 };
 
 

@@ -27,6 +27,7 @@ typedef struct referral_keys_s  referral_keys_t;
 typedef enum {
     REFERRAL_PURPOSE_COOKIE = 0,
     REFERRAL_PURPOSE_LINK,
+    REFERRAL_PURPOSE_SESSION,
     REFERRAL_PURPOSES
 } referral_purpose_t;
 

@@ -130,6 +130,23 @@ referral_pattern_match(const referral_pattern_t *pattern, referral_str_t path,
 }
 
 
+int
+referral_pattern_begins(const referral_pattern_t *pattern,
+    referral_str_t path)
+{
+    int  rc;
+
+    rc = pcre2_match(pattern->regex, path.data, path.len, 0,
+                     PCRE2_PARTIAL_HARD, pattern->data, pattern->context);
+
+    if (rc >= 0 || rc == PCRE2_ERROR_PARTIAL) {
+        return 1;
+    }
+
+    return (rc == PCRE2_ERROR_NOMATCH) ? 0 : -1;
+}
+
+
 static referral_str_t
 referral_pattern_group(const referral_pattern_t *pattern, referral_str_t path,
     int n)

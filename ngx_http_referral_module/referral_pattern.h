@@ -34,5 +34,10 @@ void referral_pattern_free(referral_pattern_t *pattern);
 int referral_pattern_match(const referral_pattern_t *pattern,
     referral_str_t path, referral_str_t *code, referral_str_t *channel);
 
+/* Whether some path that begins like that could match; -1: a limit was hit. */
+
+int referral_pattern_begins(const referral_pattern_t *pattern,
+    referral_str_t path);
+
 
 #endif /* REFERRAL_PATTERN_H */

@@ -200,15 +200,16 @@ static int
 referral_tokens_scope(referral_token_t *token,
     const referral_tokens_word_t *word)
 {
-    unsigned  i;
+    unsigned     i;
+    const char  *name;
 
-    static const char *const  names[] = { "read", "write", "admin" };
+    for (i = REFERRAL_SCOPE_READ; i <= REFERRAL_SCOPE_ADMIN; i++) {
+        name = referral_scope_name(i);
 
-    for (i = 0; i < 3; i++) {
-        if (word->len == strlen(names[i])
-            && memcmp(word->data, names[i], word->len) == 0)
+        if (word->len == strlen(name)
+            && memcmp(word->data, name, word->len) == 0)
         {
-            token->scope = REFERRAL_SCOPE_READ + i;
+            token->scope = (unsigned char) i;
             return 1;
         }
     }
@@ -301,4 +302,13 @@ referral_tokens_check(const referral_tokens_t *tokens, const void *token,
     }
 
     return scope;
+}
+
+
+const char *
+referral_scope_name(referral_scope_t scope)
+{
+    static const char *const  names[] = { "none", "read", "write", "admin" };
+
+    return names[scope <= REFERRAL_SCOPE_ADMIN ? scope : 0];
 }

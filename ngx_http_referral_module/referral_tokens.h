@@ -46,5 +46,9 @@ void referral_tokens_free(referral_tokens_t *tokens);
 referral_scope_t referral_tokens_check(const referral_tokens_t *tokens,
     const void *token, size_t len);
 
+/* "read", "write", "admin"; or "none". */
+
+const char *referral_scope_name(referral_scope_t scope);
+
 
 #endif /* REFERRAL_TOKENS_H */

@@ -66,6 +66,7 @@ my $day = strftime('%Y-%m-%d', gmtime);
 my $hour = strftime('%Y-%m-%dT%H:00:00Z', gmtime);
 my $click = $t->get('/r/ANNA/wa');
 
+ok(wait_total(1), 'the first click, which is the unique one, is counted');
 $t->get('/r/ANNA');
 $t->get('/r/anna', %safari);
 $t->get('/r/ANNA/wa', %preview);
@@ -94,8 +95,9 @@ is_deeply(data('', prefix => '/empty')->{data}[0]{clicks}{total}, 0,
     'another program');
 
 is_deeply(data('by=day'), { %head, by => 'day',
-    data => [{ day => $day, clicks => \%all }] }, 'by day');
-is_deeply(data('by=day&code=ANNA')->{data}, [{ day => $day, clicks => \%anna }],
+    data => [{ day => $day, clicks => \%all, events => {} }] }, 'by day');
+is_deeply(data('by=day&code=ANNA')->{data}, [{ day => $day, clicks => \%anna,
+    events => {} }],
     'by day, of a code');
 is_deeply(data('by=hour')->{data}, [{ hour => $hour, clicks => \%all }], 'by hour');
 
@@ -172,9 +174,45 @@ for my $by (qw(code channel)) {
 }
 
 
+# The largest: most human clicks first, then most clicks, then by name.
+
+sub top {
+    my ($query) = @_;
+    my $d = data($query);
+    return join ' ', map { ($_->{code} || $_->{channel} || $_->{landing} || '-')
+        . ":$_->{clicks}{human}/$_->{clicks}{total}" } @{ $d->{data} },
+        $d->{next} // ();
+}
+
+is(top('by=code&top=50'), 'ANNA:3/4 BOB:1/1', 'top codes');
+is(top('by=code&top=1'), 'ANNA:3/4', 'the first');
+is(top("by=code&top=2&from=$day"), 'ANNA:3/4 BOB:1/1', 'of this day');
+is(top("by=code&top=2&to=$yesterday"), '', 'of days without any');
+is(top('by=channel&top=3'), '-:2/3 wa:1/2 mail:1/1', 'top channels');
+is(top('by=channel&top=2'), '-:2/3 wa:1/2', 'two of them');
+is(top('by=channel&top=1&code=BOB'), 'mail:1/1', 'of a code');
+is(top('by=landing&top=9'), '/welcome:4/5 -:0/1', 'top landings');
+is_deeply(data('by=code&top=2'), { %head, by => 'code', data => [
+    { code => 'ANNA', clicks => \%anna }, { code => 'BOB', clicks => \%bob }] },
+    'all of it');
+is_deeply(data('by=code&top=9', prefix => '/empty')->{data}, [],
+    'of a program without codes');
+is($t->api(HEAD => '/v1/counters?by=code&top=2')->status, 200, 'HEAD');
+
+{
+    my $r = counters('by=code&top=2');
+    is($r->header('Cache-Control'), 'no-cache', 'top codes: to be revalidated');
+    is(counters('by=code&top=2', headers => { 'If-None-Match' => $r->header('ETag') })
+        ->status, 304, 'top codes: nothing happened');
+}
+
+
 # What is not understood.
 
-for (['by=events', 'by'], ['by=', 'by'], ['by=DAY', 'by'],
+for (['top=1', 'top'], ['by=day&top=1', 'top'], ['by=code&top=0', 'top'],
+    ['by=code&top=51', 'top'], ['by=code&top=x', 'top'],
+    ['by=code&top=1&limit=1', 'top'], ['by=code&top=1&after=1', 'top'],
+    ['by=events', 'by'], ['by=', 'by'], ['by=DAY', 'by'],
     ['by=hour&code=ANNA', 'by'], ['by=code&code=ANNA', 'by'], ['from=x', 'from'],
     ['to=x', 'to'], ['from=2026-02-29', 'from'], ['from=2026-13-01', 'from'],
     ['from=2026-00-01', 'from'], ['from=2026-01-00', 'from'],
@@ -257,12 +295,32 @@ sub by_event {
     return [sort { $a->{event} cmp $b->{event} } @{ data("by=event$_[0]")->{data} }];
 }
 
-is_deeply(by_event(''), [$purchase, $signup], 'by event');
-is_deeply(by_event("&from=$day&to=$day"), [$purchase, $signup], 'by event, of today');
+my @events = ({ %$purchase, unattributed_amounts => { EUR => { count => 1, gross => 1,
+    refunded => 0 } } }, { %$signup, unattributed_amounts => {} });
+
+is_deeply(by_event(''), \@events, 'by event');
+is_deeply(by_event("&from=$day&to=$day"), \@events, 'by event, of today');
 is_deeply(by_event("&from=$yesterday&to=$yesterday"), [], 'by event, of yesterday');
 is_deeply(by_event('&code=BOB'), [row(event => 'purchase', count => 1, approved => 1,
     amounts => { JPY => { count => 1, gross => 300, refunded => 0 } })],
     'by event, of a code');
+
+my %days = (purchase => { count => 4, counted => 2 }, signup => { count => 2,
+    counted => 2 });
+
+is_deeply(data('by=day')->{data}[0]{events}, \%days, 'events by day');
+is_deeply(data('by=day&code=BOB')->{data}[0]{events}, { purchase => { count => 1,
+    counted => 1 } }, 'events by day, of a code');
+is($t->api(PUT => '/v1/codes/EVE', { owner => 'u9' })->status, 201, 'another code');
+is($t->api(POST => '/v1/conversions', { event => 'signup', order_id => 'o7',
+    code => 'EVE' })->status, 201, 'that nobody has clicked');
+is_deeply(data('by=day&code=EVE')->{data}, [{ day => $day, clicks => { total => 0,
+    human => 0, unique => 0, classes => {} }, events => { signup => { count => 1,
+    counted => 1 } } }], 'a day without clicks');
+is($t->api(POST => '/v1/conversions/o7/refunds', { refund_id => 'r' })->status, 201,
+    'it is refunded');
+is_deeply(data('by=day&code=EVE')->{data}[0]{events}, { signup => { count => 1,
+    counted => 0 } }, 'counted no more');
 
 my @currencies = ({ currency => 'BHD', count => 1, gross => 9, refunded => 0 },
     { currency => 'EUR', count => 3, gross => 5501, refunded => 1500 },
@@ -299,7 +357,7 @@ is($metric{"referral_amount_total{$friends,event=\"purchase\",currency=\"EUR\"}"
 is($metric{"referral_refunded_amount_total{$friends,event=\"purchase\","
     . 'currency="EUR"}'}, 1500, 'metrics: refunds');
 is($metric{"referral_rewards{$friends,result=\"$_\"}"}, $_ eq 'approved' ? 4
-    : $_ eq 'void' ? 1 : 0, "metrics: rewards $_")
+    : $_ eq 'void' ? 2 : 0, "metrics: rewards $_")
     for qw(pending held approved claimed void);
 
 

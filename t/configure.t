@@ -21,6 +21,8 @@ my @missing = (
         . ' libssl-dev'],
     ['jansson.h', 'the jansson library, install the Debian package'
         . ' libjansson-dev'],
+    ['qrencode.h', 'libqrencode, install the Debian package libqrencode-dev'],
+    ['png.h', 'libpng, install the Debian package libpng-dev'],
 );
 
 stops('nothing is missing', 'NO', 'thread support, configure nginx with'

@@ -24,7 +24,7 @@ my $pid = demo();
 
 ok(wait_for(sub { slurp($out) =~ /Ctrl-C/ }, 30), 'the demo starts')
     or diag(slurp($out)), done_testing, exit;
-is(scalar(() = slurp($out) =~ /\n/g), 4, 'it says what to try in four lines');
+is(scalar(() = slurp($out) =~ /\n/g), 5, 'it says what to try in five lines');
 
 my ($token) = slurp($out) =~ /Bearer ([\w-]+)/;
 

@@ -11,6 +11,7 @@ use Time::HiRes qw(time);
 use lib 't/lib';
 use Referral::Nginx timeout => 90;
 use Referral::Run qw(run);
+use Referral::Texts;
 
 my $t = Referral::Nginx->new(conf => <<'EOC');
     referral_store %%STORE%% intake_path=%%INTAKE%%;
@@ -51,18 +52,7 @@ sub spew {
 
 # Texts that somebody somewhere got wrong.
 
-my @texts = (q("), q('), q(\\), q(\\"), q(\\u0041), q(\\\\u0000), '/', '//',
-    'undefined', 'null', 'NaN', 'true', '1e400', '-0', '0x1F', '1/0',
-    '<script>alert(1)</script>', '</script><b>', '<!--', ']]>', '&lt;b&gt;',
-    '"><img src=x onerror=alert(1)>', q(' OR 1=1 -- 1), '${1+1}', '{{7*7}}',
-    '%s%n%x', '%00', '../../etc/passwd', '$(id)', '`id`', '=1+1', '+1', '-1',
-    '@A1', "＝1", 'a,b', 'a;b', 'a|b', "a\x{a0}b", "\x{85}x", "\x{9f}x",
-    "\x{2028}", "\x{2029}", "a\x{200b}b", "\x{202e}txt.exe", "\x{feff}a",
-    "\x{fffd}", "\x{ffff}", "\x{fffe}", "\x{e000}", "\x{10ffff}", "\x{10fffe}",
-    "\x{1f600}\x{1f3fd}", "\x{1f468}\x{200d}\x{1f469}\x{200d}\x{1f467}",
-    "e\x{301}", "\x{e9}", 'Ω≈ç√∫', 'ЁЂЃ', '田中さん', 'اَلْعَرَبِيَّةُ',
-    'הָיְתָה', "Z\x{351}\x{36b}\x{343}algo", "ﷺ", "İıſK", 'x' x 128,
-    "\x{1f600}" x 32, map { chr } 0x20 + 1 .. 0x7e);
+my @texts = (Referral::Texts::texts(), map { chr } 0x20 + 1 .. 0x7e);
 
 srand 4;
 push @texts, join '', map { my $c = (int rand 0x80, int rand 0x800,

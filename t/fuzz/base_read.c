@@ -132,6 +132,18 @@ read_counts_code(void *data, uint32_t code_id, referral_str_t code,
 
 
 static int
+read_counts_row(void *data, uint32_t code_id, uint32_t day,
+    const referral_counts_t *counts)
+{
+    (void) code_id;
+    (void) day;
+
+    return read_counts(data, (referral_str_t) { 0, (const unsigned char *) "" },
+                       0, counts);
+}
+
+
+static int
 read_leader(void *data, referral_str_t code, const referral_place_t *place)
 {
     read_t  *r = data;
@@ -191,8 +203,12 @@ read_counters(read_t *r)
     unsigned  dim, code_id;
 
     static const referral_place_t  top;
+    referral_rows_t                rows;
 
     day = (uint32_t) (FUZZ_NOW / FUZZ_DAY);
+    memset(&rows, 0, sizeof(rows));
+    rows.from = day - 1;
+    rows.to = day + 1;
 
     for (dim = REFERRAL_DIM_DAY; dim <= REFERRAL_DIM_LANDING; dim++) {
         for (code_id = 0; code_id < 2; code_id++) {
@@ -209,6 +225,8 @@ read_counters(read_t *r)
                                  read_counts_code, r);
     (void) referral_counts_codes(r->snap, r->program, 0, day, day + 1,
                                  read_counts_code, r);
+    (void) referral_counts_rows(r->snap, r->program, &rows, read_counts_row,
+                                r);
     (void) referral_leaders(r->snap, r->program, REFERRAL_LEADERS_ALL, &top,
                             read_leader, r);
 

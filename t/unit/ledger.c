@@ -435,6 +435,82 @@ reward_some(void)
 }
 
 
+/* What the last `rows` rewards of the code hold, from the end. */
+
+static int
+reward_back(const referral_reward_filter_t *filter, unsigned rows,
+    unsigned *seen)
+{
+    unsigned                 i, n;
+    const referral_reward_t  *row;
+
+    n = 0;
+    some.n = 0;
+    some.max = rewards.n + 1;
+
+    if (referral_reward_latest(snap, program, filter, rows, keep_reward, &some)
+        != REFERRAL_OK)
+    {
+        return 0;
+    }
+
+    for (i = rewards.n; i > 0 && rows > 0; i--) {
+        row = &rewards.row[i - 1];
+
+        if (row->code_id != filter->code_id) {
+            continue;
+        }
+
+        rows--;
+
+        if ((filter->state != -1 && row->state != filter->state)
+            || (filter->to != -1 && row->to != filter->to))
+        {
+            continue;
+        }
+
+        if (n >= some.n || !is_reward(&some.row[n++], row)) {
+            return 0;
+        }
+    }
+
+    *seen += n;
+
+    return n == some.n;
+}
+
+
+static void
+reward_latest(void)
+{
+    unsigned                  rows, good, calls, seen;
+    referral_reward_filter_t  filter = { -1, -1, 0 };
+
+    good = 0;
+    calls = 0;
+    seen = 0;
+
+    for (filter.code_id = 1; filter.code_id <= CODES + 1; filter.code_id++) {
+        for (filter.to = -1; filter.to < 2; filter.to++) {
+            for (rows = 0; rows < rewards.n; rows = 2 * rows + 1) {
+                good += (unsigned) reward_back(&filter, rows, &seen);
+                calls++;
+            }
+        }
+    }
+
+    tap_ok(good == calls && seen > rewards.n,
+           "the latest of each code, %u of %u", good, calls);
+
+    filter.to = REFERRAL_TO_REFERRER;
+    filter.code_id = UINT32_MAX;
+    seen = 0;
+
+    tap_ok(reward_back(&filter, 9, &seen) && seen == 0,
+           "none of the last code there could be");
+}
+
+
 int
 main(void)
 {
@@ -453,6 +529,7 @@ main(void)
     refunds();
     reward_lists();
     reward_some();
+    reward_latest();
 
     return scene_end(&ts);
 }

@@ -7,7 +7,7 @@
  * Would catch: a list that reads the whole store before it says anything; a
  * code that is passed over, or told twice, where a list is continued; a day
  * that is read from the wrong place, of two days or of the one that is not
- * history yet.
+ * history yet; row by row, one that is lost or told twice where it goes on.
  */
 
 #include "store_test.h"
@@ -34,6 +34,10 @@ typedef struct {
     seen_t             all;
     seen_t             parts;           /* of the later day, in parts */
     unsigned           calls;
+    seen_t             once;            /* row by row: all days */
+    seen_t             pieces;          /* the same, in pieces */
+    seen_t             two;             /* two days */
+    seen_t             ever;            /* all time */
 } found_t;
 
 
@@ -69,6 +73,40 @@ list(test_store_t *ts, referral_snapshot_t *snap, seen_t *seen, uint32_t from,
     test_must(ts, referral_counts_codes(snap, 1, seen->last, from, to, see,
                                         seen),
               "referral_counts_codes");
+}
+
+
+static int
+see_row(void *data, uint32_t id, uint32_t day, const referral_counts_t *counts)
+{
+    seen_t  *seen;
+
+    (void) day;
+
+    seen = data;
+    seen->visits++;
+    seen->rows += (referral_counts_total(counts) != 0);
+    seen->clicks += referral_counts_total(counts);
+    seen->last = id;
+
+    return seen->stop && seen->visits % seen->stop == 0;
+}
+
+
+static void
+rows(test_store_t *ts, referral_snapshot_t *snap, seen_t *seen, uint32_t from,
+    uint32_t to)
+{
+    referral_rows_t  place;
+
+    memset(&place, 0, sizeof(place));
+    place.from = from;
+    place.to = to;
+
+    do {
+        test_must(ts, referral_counts_rows(snap, 1, &place, see_row, seen),
+                  "referral_counts_rows");
+    } while (!place.done);
 }
 
 
@@ -129,6 +167,13 @@ scene(test_store_t *ts, void *data)
         found->calls++;
     } while (found->parts.visits != before);
 
+    found->pieces.stop = 7;
+
+    rows(ts, snap, &found->once, i, i + 4);
+    rows(ts, snap, &found->pieces, i, i + 4);
+    rows(ts, snap, &found->two, i, i + 1);
+    rows(ts, snap, &found->ever, 0, 0);
+
     referral_snapshot_end(snap);
     referral_intake_close(t.intake);
 }
@@ -164,6 +209,20 @@ main(void)
     tap_ok(found->parts.rows == 1 && found->calls == 4,
            "stopped each time, it is found by the third of %u calls",
            found->calls);
+
+    tap_ok(found->once.rows == CODES + 2 * BUSY + 1
+           && found->once.clicks == CODES + 2 * BUSY + 2,
+           "a row for each day of each code: %u", found->once.rows);
+    tap_ok(found->pieces.rows == found->once.rows
+           && found->pieces.clicks == found->once.clicks
+           && found->pieces.visits == found->once.visits,
+           "the same in pieces: %u", found->pieces.rows);
+    tap_ok(found->two.rows == CODES + BUSY
+           && found->two.clicks == CODES + BUSY,
+           "of two days: %u", found->two.rows);
+    tap_ok(found->ever.rows == CODES
+           && found->ever.clicks == CODES + 2 * BUSY + 2,
+           "of all time, one for each code: %u", found->ever.rows);
 
     return tap_done();
 }

@@ -22,7 +22,7 @@ package Referral::Nginx;
 #
 # Placeholders: %%DIR%% (of this instance), %%PORT%%, %%PORT2%% ... %%PORT9%%,
 # %%STORE%%, %%INTAKE%%, %%KEY%%, %%TOKENS%%, %%UPSTREAM%% (address:port),
-# %%CERT%% and %%CERTKEY%%.  The secrets of %%TOKENS%% are in $t->{token}{read},
+# %%CERT%% and %%CERTKEY%%, %%WEB%% (pages that were built).  The secrets of %%TOKENS%% are in $t->{token}{read},
 # {write} and {admin}.
 #
 #   start, quit (graceful), stop (fast), kill9 (everything at once),
@@ -175,6 +175,7 @@ sub _expand {
         TOKENS   => sub { $self->_tokens },
         CERT     => sub { $self->_cert . '.pem' },
         CERTKEY  => sub { $self->_cert . '.key' },
+        WEB      => sub { "$BUILD/web" },
         UPSTREAM => sub { $self->upstream->address },
         PORT     => sub { $self->port },
         map { my $n = $_; ("PORT$n" => sub { $self->port($n) }) } 2 .. 9,
