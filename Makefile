@@ -176,7 +176,7 @@ demo: build web
 	@scripts/deps demo
 	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/demo/run
 
-shop: build
+shop: build web
 	@scripts/deps shop
 	@BUILD=$(out) NGINX_BINARY=$(nginx) examples/shop/run
 

@@ -44,7 +44,9 @@ configure() {
     file=$1
     shift
     sed -e "s|MODULE|$build/ngx_http_referral_module.so|; s|DIR|$dir|g" \
-        "$@" "$file" > "$dir/nginx.conf"
+        -e "s|WEB|$build/web|" "$@" "$file" > "$dir/nginx.conf"
+
+    [ -d "$build/web" ] || sed -i /referral_web/d "$dir/nginx.conf"
 
     if "$nginx" -V 2>&1 | grep -q -e --add-module=; then
         sed -i /^load_module/d "$dir/nginx.conf"

@@ -39,39 +39,9 @@ store_walk_end(store_txn_t *t, MDB_cursor *cursor, int rc)
 }
 
 
-void
-store_walk(store_txn_t *t, unsigned db, const void *key, size_t len,
-    size_t prefix, store_walk_pt visit, void *data)
-{
-    int          rc;
-    MDB_val      k, v;
-    MDB_cursor  *cursor;
-
-    cursor = store_walk_open(t, db);
-
-    if (cursor == NULL) {
-        return;
-    }
-
-    k.mv_size = len;
-    k.mv_data = (void *) key;
-
-    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-         rc == 0 && k.mv_size >= prefix && memcmp(k.mv_data, key, prefix) == 0;
-         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))
-    {
-        if (visit(data, &k, &v) != 0 || t->rc != 0) {
-            break;
-        }
-    }
-
-    store_walk_end(t, cursor, rc);
-}
-
-
-void
-store_walk_back(store_txn_t *t, unsigned db, const void *key, size_t len,
-    size_t prefix, store_walk_pt visit, void *data)
+static void
+store_walk_by(store_txn_t *t, MDB_cursor_op step, unsigned db, const void *key,
+    size_t len, size_t prefix, store_walk_pt visit, void *data)
 {
     int          rc;
     MDB_val      k, v;
@@ -88,7 +58,7 @@ store_walk_back(store_txn_t *t, unsigned db, const void *key, size_t len,
 
     rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 
-    if (rc == 0 || rc == MDB_NOTFOUND) {
+    if (step == MDB_PREV && (rc == 0 || rc == MDB_NOTFOUND)) {
         rc = mdb_cursor_get(cursor, &k, &v, rc ? MDB_LAST : MDB_PREV);
     }
 
@@ -99,10 +69,26 @@ store_walk_back(store_txn_t *t, unsigned db, const void *key, size_t len,
             break;
         }
 
-        rc = mdb_cursor_get(cursor, &k, &v, MDB_PREV);
+        rc = mdb_cursor_get(cursor, &k, &v, step);
     }
 
     store_walk_end(t, cursor, rc);
+}
+
+
+void
+store_walk(store_txn_t *t, unsigned db, const void *key, size_t len,
+    size_t prefix, store_walk_pt visit, void *data)
+{
+    store_walk_by(t, MDB_NEXT, db, key, len, prefix, visit, data);
+}
+
+
+void
+store_walk_back(store_txn_t *t, unsigned db, const void *key, size_t len,
+    size_t prefix, store_walk_pt visit, void *data)
+{
+    store_walk_by(t, MDB_PREV, db, key, len, prefix, visit, data);
 }
 
 

@@ -26,11 +26,11 @@ ngx_http_referral_api_session(ngx_http_referral_api_ctx_t *api)
     ngx_http_referral_main_conf_t  *rmcf;
 
     rc = ngx_http_referral_api_session_ttl(api, &seconds);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_referral_api_session_code(api, name, &code);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
+    rc = ngx_http_referral_api_session_code(api, name, &code);
     if (rc != NGX_OK) {
         return rc;
     }

@@ -29,7 +29,7 @@ answers();
 my $e = Referral::Example->new('shop/run');
 my ($port, $dir) = ($e->port, $e->dir);
 my ($token) = $e->said =~ /Bearer ([\w-]+)/;
-is(scalar(() = $e->said =~ /\n/g), 4, 'the shop says what to try');
+is(scalar(() = $e->said =~ /\n/g), 5, 'the shop says what to try');
 
 my ($anna, $link) = referrer();
 my ($code) = $link =~ m{/r/(\w+)$};
