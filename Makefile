@@ -258,9 +258,12 @@ install: build
 	install $(out)/referralctl $(DESTDIR)$(prefix)/bin
 	install -m 644 man/*.7 $(DESTDIR)$(prefix)/share/man/man7
 	install -m 644 man/*.8 $(DESTDIR)$(prefix)/share/man/man8
-	test ! -d $(out)/web || { \
+	@if test -d $(out)/web; then \
 	    install -d $(DESTDIR)$(pages_dir) && \
-	    cp -R $(out)/web/. $(DESTDIR)$(pages_dir); }
+	    cp -R $(out)/web/. $(DESTDIR)$(pages_dir); \
+	else \
+	    echo 'no pages are installed: they need npm, or make web before'; \
+	fi
 
 # The package is built of a copy, which has the pages in it: nothing is fetched
 # while a package is built.

@@ -3,7 +3,8 @@
  *
  * What a referrer is told: sums of what friends did, and the own rewards.  Not
  * who they are, what they ordered or got, nor the time of anything they did:
- * a reward is as old as what earned it, so its times are days.
+ * a reward is as old as what earned it, so its times are days.  An amount in
+ * percent tells what the order was worth all the same.
  */
 
 #include "referral_out.h"

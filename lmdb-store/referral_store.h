@@ -379,6 +379,12 @@ referral_rc_t referral_counts_codes(referral_snapshot_t *snap,
     uint32_t program, uint32_t after, uint32_t from, uint32_t to,
     referral_counts_code_visit_pt visit, void *data);
 
+/* The same from a code on, for who wants that one only: no other is read. */
+
+referral_rc_t referral_counts_code(referral_snapshot_t *snap,
+    uint32_t program, uint32_t code_id, uint32_t from, uint32_t to,
+    referral_counts_code_visit_pt visit, void *data);
+
 /*
  * Counters of codes, each day of each code by itself, for who adds them up in
  * pieces: visit is called until it returns non-zero, or place->done is set; the

@@ -173,12 +173,11 @@ store_window_visit(store_window_t *w, referral_counts_code_visit_pt visit,
 
 
 static void
-store_window_read(store_window_t *w, uint32_t after,
+store_window_read(store_window_t *w, uint32_t after, unsigned size,
     referral_counts_code_visit_pt visit, void *data)
 {
     int             rc;
     MDB_val         k, v;
-    unsigned        size;
     uint32_t        day;
     unsigned char   key[8];
 
@@ -188,7 +187,7 @@ store_window_read(store_window_t *w, uint32_t after,
     k.mv_data = key;
     rc = mdb_cursor_get(w->hot, &k, &v, MDB_SET_RANGE);
 
-    for (size = STORE_WINDOW_FIRST;
+    for ( /* void */ ;
          rc == 0;
          size = (size < STORE_WINDOW) ? size * 2 : size)
     {
@@ -212,9 +211,9 @@ store_window_read(store_window_t *w, uint32_t after,
 }
 
 
-referral_rc_t
-referral_counts_codes(referral_snapshot_t *snap, uint32_t program,
-    uint32_t after, uint32_t from, uint32_t to,
+static referral_rc_t
+store_codes_from(referral_snapshot_t *snap, uint32_t program, uint32_t after,
+    uint32_t from, uint32_t to, unsigned size,
     referral_counts_code_visit_pt visit, void *data)
 {
     int             rc;
@@ -233,7 +232,7 @@ referral_counts_codes(referral_snapshot_t *snap, uint32_t program,
         rc = mdb_cursor_open(w.t->txn, w.t->store->dbi[STORE_HIST], &w.hist);
 
         if (rc == 0) {
-            store_window_read(&w, after, visit, data);
+            store_window_read(&w, after, size, visit, data);
             mdb_cursor_close(w.hist);
         }
 
@@ -245,6 +244,26 @@ referral_counts_codes(referral_snapshot_t *snap, uint32_t program,
     }
 
     return store_rc(w.t->rc);
+}
+
+
+referral_rc_t
+referral_counts_codes(referral_snapshot_t *snap, uint32_t program,
+    uint32_t after, uint32_t from, uint32_t to,
+    referral_counts_code_visit_pt visit, void *data)
+{
+    return store_codes_from(snap, program, after, from, to,
+                            STORE_WINDOW_FIRST, visit, data);
+}
+
+
+referral_rc_t
+referral_counts_code(referral_snapshot_t *snap, uint32_t program,
+    uint32_t code_id, uint32_t from, uint32_t to,
+    referral_counts_code_visit_pt visit, void *data)
+{
+    return store_codes_from(snap, program, code_id - 1, from, to, 1, visit,
+                            data);
 }
 
 

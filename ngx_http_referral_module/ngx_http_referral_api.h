@@ -118,8 +118,7 @@ typedef struct {
     referral_secrets_t                   *secrets;  /* NULL: bodies are not
                                                        signed */
     const char                           *page;     /* below referral_web */
-    ngx_http_referral_web_t              *web;      /* NULL: there is none, */
-    const char                           *missing;  /* and why */
+    ngx_http_referral_web_t              *web;      /* NULL: there is none */
     ngx_str_t                             frame;    /* frame-ancestors */
 } ngx_http_referral_api_loc_conf_t;
 

@@ -232,7 +232,6 @@ ngx_http_referral_api_create_loc_conf(ngx_conf_t *cf)
      *     conf->secrets = NULL;
      *     conf->page = NULL;
      *     conf->web = NULL;
-     *     conf->missing = NULL;
      *     conf->frame = { 0, NULL };
      */
 
@@ -266,8 +265,19 @@ ngx_http_referral_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
-    return (conf->handler != NULL) ? ngx_http_referral_api_pages(cf, conf)
-                                   : NGX_CONF_OK;
+    if (conf->handler == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (clcf->handler != conf->handler) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s\" cannot be in one location with another handler "
+                      "in %s:%ui", conf->directive, conf->place.file,
+                      conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_referral_api_pages(cf, conf);
 }
 
 
@@ -277,12 +287,28 @@ static char *
 ngx_http_referral_api_pages(ngx_conf_t *cf,
     ngx_http_referral_api_loc_conf_t *conf)
 {
-    if (conf->handler == ngx_http_referral_api_handler) {
-        conf->web = ngx_http_referral_web_find(cf, conf->page,
-                                               &conf->missing);
+    const char                     *why;
+    ngx_http_referral_main_conf_t  *rmcf;
 
-        return (conf->web != NULL || conf->missing != NULL) ? NGX_CONF_OK
-                                                            : NGX_CONF_ERROR;
+    if (conf->handler == ngx_http_referral_api_handler) {
+        conf->web = ngx_http_referral_web_find(cf, conf->page, &why);
+
+        if (conf->web == NULL && why == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                                  ngx_http_referral_module);
+
+        if (conf->web == NULL && !rmcf->pageless) {
+            rmcf->pageless = 1;
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "the page of \"%s\" is not installed: %s in %s:%ui",
+                          conf->directive, why, conf->place.file,
+                          conf->place.line);
+        }
+
+        return NGX_CONF_OK;
     }
 
     conf->web = ngx_http_referral_web_page(cf, conf->page, conf->directive,
@@ -374,6 +400,13 @@ ngx_http_referral_api_location(ngx_conf_t *cf, ngx_command_t *cmd,
 
     alcf->directive = (char *) cmd->name.data;
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" cannot be in one location with another "
+                           "handler", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
 
     if (clcf->regex != NULL || clcf->named || clcf->exact_match
         || clcf->name.len == 0 || clcf->name.data[clcf->name.len - 1] != '/')

@@ -22,27 +22,18 @@ ngx_int_t
 ngx_http_referral_api_page(ngx_http_referral_api_ctx_t *api, ngx_str_t *path,
     ngx_str_t *frame)
 {
-    u_char                            *detail;
     ngx_int_t                          rc;
     ngx_http_referral_api_loc_conf_t  *alcf;
 
-    static ngx_str_t   bearer = ngx_string("bearer");
-    static const char  missing[] = "the page is not installed: ";
+    static ngx_str_t  bearer = ngx_string("bearer");
 
     alcf = ngx_http_get_module_loc_conf(api->request,
                                         ngx_http_referral_api_module);
 
     if (alcf->web == NULL) {
-        detail = ngx_pnalloc(api->request->pool,
-                             sizeof(missing) + ngx_strlen(alcf->missing));
-        if (detail == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        ngx_sprintf(detail, "%s%s%Z", missing, alcf->missing);
-
         return ngx_http_referral_api_refuse(&api->problem, NGX_HTTP_NOT_FOUND,
-                   "page_not_installed", (char *) detail);
+                   "page_not_installed", "the page is not installed, the "
+                   "error log says why");
     }
 
     if (!ngx_http_referral_web_has(alcf->web, path)) {

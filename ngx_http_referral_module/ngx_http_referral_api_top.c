@@ -403,9 +403,9 @@ ngx_http_referral_api_top_chosen(ngx_http_referral_api_top_t *top)
 
         id = top->chosen[top->read++];
 
-        rc = referral_counts_codes(top->export->snap, top->export->program,
-                                   id - 1, top->place.from, top->place.to,
-                                   ngx_http_referral_api_top_code, top);
+        rc = referral_counts_code(top->export->snap, top->export->program, id,
+                                  top->place.from, top->place.to,
+                                  ngx_http_referral_api_top_code, top);
         if (rc != REFERRAL_OK) {
             return rc;
         }

@@ -210,6 +210,8 @@ typedef struct {
 
     ngx_str_t                    web;           /* directory of the pages */
     ngx_array_t                 *pages;         /* of it that were read */
+    ngx_uint_t                   pageless;      /* the endpoint, and it was
+                                                   said */
 } ngx_http_referral_main_conf_t;
 
 

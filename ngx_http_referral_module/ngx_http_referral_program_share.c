@@ -17,6 +17,8 @@
 #define NGX_HTTP_REFERRAL_HAS_DISCLOSURE  0x04
 
 
+static char *ngx_http_referral_placeholders(ngx_conf_t *cf,
+    const referral_slot_t *slots, const char *taken, uint32_t *used);
 static char *ngx_http_referral_phrase(ngx_conf_t *cf,
     ngx_http_referral_phrases_t *phrases);
 static const char *ngx_http_referral_phrase_wrong(referral_str_t text);
@@ -47,22 +49,14 @@ ngx_http_referral_message(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_referral_program_t *program = conf;
 
-    uint32_t         used;
-    ngx_str_t       *value;
-    referral_str_t   unknown;
+    char      *rv;
+    uint32_t   used;
 
-    value = (ngx_str_t *) cf->args->elts + cf->args->nelts - 1;
+    rv = ngx_http_referral_placeholders(cf, ngx_http_referral_message_slots,
+                          "{link}, {reward}, {disclosure} and {name}", &used);
 
-    if (!referral_share_check(ngx_http_referral_str(*value),
-                              ngx_http_referral_message_slots, &used,
-                              &unknown))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown placeholder \"%*s\" in \"message\" "
-                           "directive, it takes {link}, {reward}, "
-                           "{disclosure} and {name}", unknown.len,
-                           unknown.data);
-        return NGX_CONF_ERROR;
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     if (!(used & NGX_HTTP_REFERRAL_HAS_LINK)) {
@@ -78,7 +72,39 @@ ngx_http_referral_disclosure(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_referral_program_t *program = conf;
 
-    return ngx_http_referral_phrase(cf, &program->share.disclosures);
+    char      *rv;
+    uint32_t   used;
+
+    static const referral_slot_t  none[] = { { NULL, { 0, NULL } } };
+
+    rv = ngx_http_referral_placeholders(cf, none, "none", &used);
+
+    return (rv == NGX_CONF_OK)
+           ? ngx_http_referral_phrase(cf, &program->share.disclosures) : rv;
+}
+
+
+static char *
+ngx_http_referral_placeholders(ngx_conf_t *cf, const referral_slot_t *slots,
+    const char *taken, uint32_t *used)
+{
+    ngx_str_t       *value, *text;
+    referral_str_t   unknown;
+
+    value = cf->args->elts;
+    text = &value[cf->args->nelts - 1];
+
+    if (!referral_share_check(ngx_http_referral_str(*text), slots, used,
+                              &unknown))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown placeholder \"%*s\" in \"%V\" directive, "
+                           "it takes %s", unknown.len, unknown.data,
+                           &value[0], taken);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -309,6 +335,15 @@ ngx_http_referral_messages_end(ngx_conf_t *cf,
                           "\"message\" has %s in %s:%ui", lacks,
                           places[i].file, places[i].line);
             return NGX_ERROR;
+        }
+
+        if (share->disclosures.texts.nelts != 0
+            && !(used & NGX_HTTP_REFERRAL_HAS_DISCLOSURE))
+        {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "\"message\" does not tell friends the "
+                          "\"disclosure\", as it has no {disclosure}, in "
+                          "%s:%ui", places[i].file, places[i].line);
         }
     }
 

@@ -24,6 +24,8 @@ static size_t ngx_http_referral_share_code(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_referral_share_param(ngx_conf_t *cf,
     ngx_http_referral_program_t *program, referral_str_t path,
     referral_str_t args);
+static ngx_uint_t ngx_http_referral_share_by_param(
+    ngx_http_referral_program_t *program);
 static int ngx_http_referral_share_begins(void *data, referral_str_t path);
 static int ngx_http_referral_share_matches(void *data, referral_str_t path,
     referral_str_t code);
@@ -395,6 +397,22 @@ ngx_http_referral_share_matches(void *data, referral_str_t path,
 }
 
 
+/* A parameter has any code. */
+
+static ngx_uint_t
+ngx_http_referral_share_by_param(ngx_http_referral_program_t *program)
+{
+    u_char     *args, *last;
+    ngx_str_t  *plain;
+
+    plain = &program->share.plain;
+    last = plain->data + plain->len;
+    args = ngx_strlchr(plain->data, last, '?');
+
+    return args != NULL && ngx_strnstr(args, "{code}", last - args) != NULL;
+}
+
+
 ngx_uint_t
 ngx_http_referral_share_takes(ngx_http_referral_program_t *program,
     referral_str_t code, referral_str_t channel, ngx_pool_t *pool,
@@ -408,7 +426,12 @@ ngx_http_referral_share_takes(ngx_http_referral_program_t *program,
         { "code", code }, { "channel", channel }, { NULL, { 0, NULL } }
     };
 
-    link = ngx_http_referral_str(program->share.link);
+    if (channel.len == 0 && ngx_http_referral_share_by_param(program)) {
+        return 1;
+    }
+
+    link = ngx_http_referral_str(channel.len ? program->share.link
+                                             : program->share.plain);
 
     url = ngx_pnalloc(pool, referral_share_expand(link, slots, NULL));
     if (url == NULL) {
@@ -427,6 +450,7 @@ ngx_http_referral_share_takes(ngx_http_referral_program_t *program,
     return ngx_http_referral_match(program, &path, &found, &given, log) != NULL
            && found.len == code.len
            && ngx_memcmp(found.data, code.data, code.len) == 0
-           && given.len == channel.len
-           && ngx_memcmp(given.data, channel.data, channel.len) == 0;
+           && (channel.len == 0
+               || (given.len == channel.len
+                   && ngx_memcmp(given.data, channel.data, channel.len) == 0));
 }

@@ -257,7 +257,8 @@ ngx_http_referral_progress_json(ngx_http_referral_api_ctx_t *api,
     }
 
     if (ngx_http_referral_share_link_to(api->request->pool, api->program,
-                                        code.code, &link)
+                                        code.code,
+                                        api->request->connection->log, &link)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -56,9 +56,11 @@ ngx_http_referral_qr_set(ngx_http_referral_qr_t *qr, ngx_str_t *size,
     }
 
     if (level != NULL) {
-        p = (level->len == 1) ? (u_char *) strchr(ngx_http_referral_qr_levels,
-                                                  level->data[0])
-                              : NULL;
+        p = (level->len == 1)
+            ? ngx_strlchr((u_char *) ngx_http_referral_qr_levels,
+                          (u_char *) ngx_http_referral_qr_levels + 4,
+                          level->data[0])
+            : NULL;
         if (p == NULL) {
             *why = "it is not L, M, Q or H";
             return "level";
@@ -143,7 +145,7 @@ ngx_http_referral_qr_link(ngx_http_referral_qr_t *qr,
         return NGX_OK;
     }
 
-    if (!ngx_http_referral_share_takes(share->program, share->code,
+    if (!ngx_http_referral_share_takes(share->program, share->written,
                                        qr->channel, r->pool,
                                        r->connection->log))
     {
@@ -223,7 +225,13 @@ ngx_http_referral_qr_png(ngx_http_referral_qr_t *qr, ngx_pool_t *pool,
                                   ngx_http_referral_qr_warning);
     info = (png != NULL) ? png_create_info_struct(png) : NULL;
 
-    if (row == NULL || info == NULL || setjmp(png_jmpbuf(png))) {
+    if (row == NULL || info == NULL) {
+        out->failed = 1;
+        png_destroy_write_struct(&png, &info);
+        return;
+    }
+
+    if (setjmp(png_jmpbuf(png))) {
         out->failed = 1;
         png_destroy_write_struct(&png, &info);
         return;

@@ -6,6 +6,10 @@
 #include "referral_siphash.h"
 
 
+static void ngx_http_referral_share_write(ngx_http_referral_share_t *share,
+    ngx_log_t *log);
+static ngx_uint_t ngx_http_referral_share_is(ngx_http_referral_share_t *share,
+    referral_str_t code, ngx_log_t *log);
 static referral_str_t ngx_http_referral_share_copy(
     ngx_http_referral_share_t *share, referral_str_t s);
 static referral_str_t ngx_http_referral_share_escape(
@@ -64,8 +68,8 @@ ngx_http_referral_share_init(ngx_http_referral_share_t *share,
     share->program = program;
     share->code = ngx_http_referral_share_copy(share, code->code);
     share->name = ngx_http_referral_share_copy(share, code->name);
-    share->link = ngx_http_referral_share_link(share, NULL);
 
+    ngx_http_referral_share_write(share, r->connection->log);
     ngx_http_referral_share_choose(share, language);
 }
 
@@ -73,7 +77,7 @@ ngx_http_referral_share_init(ngx_http_referral_share_t *share,
 ngx_int_t
 ngx_http_referral_share_link_to(ngx_pool_t *pool,
     ngx_http_referral_program_t *program, referral_str_t code,
-    referral_str_t *link)
+    ngx_log_t *log, referral_str_t *link)
 {
     ngx_http_referral_share_t  share;
 
@@ -83,9 +87,79 @@ ngx_http_referral_share_link_to(ngx_pool_t *pool,
     share.program = program;
     share.code = code;
 
-    *link = ngx_http_referral_share_link(&share, NULL);
+    ngx_http_referral_share_write(&share, log);
+
+    *link = share.link;
 
     return share.failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * Links need not take every code that is registered: their regex may want
+ * another length, or, where case does not count, another case.
+ */
+
+static void
+ngx_http_referral_share_write(ngx_http_referral_share_t *share, ngx_log_t *log)
+{
+    u_char                        changed[2][REFERRAL_CODE_MAX];
+    ngx_uint_t                    i;
+    referral_str_t                code, channel;
+    ngx_http_referral_program_t  *program;
+
+    code = share->code;
+    program = share->program;
+
+    if (!ngx_http_referral_share_is(share, code, log)) {
+
+        if (program->case_sensitive || code.len > REFERRAL_CODE_MAX) {
+            return;
+        }
+
+        for (i = 0; i < code.len; i++) {
+            changed[0][i] = ngx_toupper(code.data[i]);
+            changed[1][i] = ngx_tolower(code.data[i]);
+        }
+
+        code.data = changed[0];
+
+        if (!ngx_http_referral_share_is(share, code, log)) {
+            code.data = changed[1];
+
+            if (!ngx_http_referral_share_is(share, code, log)) {
+                return;
+            }
+        }
+    }
+
+    share->written = ngx_http_referral_share_copy(share, code);
+
+    for (i = 0; i < NGX_HTTP_REFERRAL_SHARE_CHANNELS; i++) {
+        channel.data = (u_char *) ngx_http_referral_share_channels[i];
+        channel.len = ngx_strlen(channel.data);
+
+        if ((program->share.channels & ((ngx_uint_t) 1 << i))
+            && ngx_http_referral_share_takes(program, code, channel,
+                                             share->pool, log))
+        {
+            share->channels |= (ngx_uint_t) 1 << i;
+        }
+    }
+
+    share->link = ngx_http_referral_share_link(share, NULL);
+}
+
+
+static ngx_uint_t
+ngx_http_referral_share_is(ngx_http_referral_share_t *share,
+    referral_str_t code, ngx_log_t *log)
+{
+    static const referral_str_t  none;
+
+    return share->program->share.link.len != 0
+           && ngx_http_referral_share_takes(share->program, code, none,
+                                            share->pool, log);
 }
 
 
@@ -141,14 +215,14 @@ ngx_http_referral_share_link(ngx_http_referral_share_t *share,
     ngx_http_referral_share_conf_t  *conf;
 
     const referral_slot_t  slots[] = {
-        { "code", share->code }, { NULL, { 0, NULL } }
+        { "code", share->written }, { NULL, { 0, NULL } }
     };
 
     conf = &share->program->share;
 
     for (i = 0; channel != NULL && i < NGX_HTTP_REFERRAL_SHARE_CHANNELS; i++) {
 
-        if ((conf->channels & ((ngx_uint_t) 1 << i))
+        if ((share->channels & ((ngx_uint_t) 1 << i))
             && ngx_strcmp(channel, ngx_http_referral_share_channels[i]) == 0)
         {
             text.len = ngx_strlen(channel);
@@ -169,7 +243,8 @@ ngx_http_referral_share_with(ngx_http_referral_share_t *share,
     referral_str_t channel)
 {
     const referral_slot_t  slots[] = {
-        { "code", share->code }, { "channel", channel }, { NULL, { 0, NULL } }
+        { "code", share->written }, { "channel", channel },
+        { NULL, { 0, NULL } }
     };
 
     return ngx_http_referral_share_fill(share,

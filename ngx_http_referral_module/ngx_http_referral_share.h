@@ -22,8 +22,11 @@ typedef struct {
     ngx_pool_t                   *pool;
     ngx_http_referral_program_t  *program;
     referral_str_t                code;         /* as registered */
+    referral_str_t                written;      /* as links take it */
+    ngx_uint_t                    channels;     /* those they take with it */
     referral_str_t                name;         /* empty: none */
-    referral_str_t                link;         /* without a channel */
+    referral_str_t                link;         /* without a channel; empty:
+                                                   none takes the code */
     referral_str_t                tag;          /* of the message; empty: not
                                                    known */
     referral_str_t                message;      /* with placeholders */
@@ -47,7 +50,7 @@ const char *ngx_http_referral_share_link_wrong(ngx_str_t *link);
 ngx_int_t ngx_http_referral_share_try(ngx_conf_t *cf,
     ngx_http_referral_program_t *program, ngx_str_t *link);
 
-/* Whether the link of the program's share_link may have that channel. */
+/* Whether the program's share_link is a link with them; channel empty: none. */
 ngx_uint_t ngx_http_referral_share_takes(ngx_http_referral_program_t *program,
     referral_str_t code, referral_str_t channel, ngx_pool_t *pool,
     ngx_log_t *log);
@@ -70,10 +73,10 @@ void ngx_http_referral_share_init(ngx_http_referral_share_t *share,
     ngx_http_request_t *r, ngx_http_referral_program_t *program,
     const referral_code_t *code, referral_str_t language);
 
-/* The link of a code; empty: the program has none.  NGX_ERROR: no memory. */
+/* The link of a code; empty: there is none.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_referral_share_link_to(ngx_pool_t *pool,
     ngx_http_referral_program_t *program, referral_str_t code,
-    referral_str_t *link);
+    ngx_log_t *log, referral_str_t *link);
 
 /* Where messages go; url empty: the page does it itself. */
 
@@ -150,7 +153,7 @@ ngx_int_t ngx_http_referral_share_merge(ngx_conf_t *cf,
 void ngx_http_referral_share_html(ngx_http_referral_share_t *share,
     ngx_str_t *page, ngx_uint_t slash, referral_out_t *out);
 
-/* NULL; or a placeholder that is none, in the pool and terminated. */
+/* NULL; or what it has that it must not, or has not. */
 const char *ngx_http_referral_share_html_wrong(ngx_pool_t *pool,
     ngx_str_t *page);
 
@@ -160,6 +163,7 @@ const char *ngx_http_referral_share_html_wrong(ngx_pool_t *pool,
 #define NGX_HTTP_REFERRAL_QR_SIZE  512          /* pixels of its width */
 #define NGX_HTTP_REFERRAL_QR_MIN   64
 #define NGX_HTTP_REFERRAL_QR_MAX   2048
+#define NGX_HTTP_REFERRAL_QR_PUBLIC  1024       /* at most, for anybody */
 
 typedef struct {
     ngx_uint_t                    png;          /* else SVG */

@@ -116,6 +116,16 @@ ngx_http_referral_api_share_of(ngx_http_referral_api_ctx_t *api,
 
     ngx_http_referral_read_end(snap);
 
+    if (rc == REFERRAL_OK && share->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == REFERRAL_OK && share->link.len == 0) {
+        return ngx_http_referral_api_refuse(&api->problem, NGX_HTTP_CONFLICT,
+                   "no_share_link", "the \"share_link\" of the program is "
+                   "none of its links with this code");
+    }
+
     return (rc == REFERRAL_OK) ? NGX_OK : NGX_DECLINED;
 }
 

@@ -110,6 +110,7 @@ ngx_http_referral_share_html_wrong(ngx_pool_t *pool, ngx_str_t *page)
 {
     u_char           *text;
     uint32_t          used;
+    ngx_uint_t        i;
     referral_str_t    unknown;
     referral_slot_t   slots[NGX_HTTP_REFERRAL_SHARE_ALL];
 
@@ -118,15 +119,19 @@ ngx_http_referral_share_html_wrong(ngx_pool_t *pool, ngx_str_t *page)
     if (referral_share_check(ngx_http_referral_str(*page), slots, &used,
                              &unknown))
     {
-        return NULL;
+        for (i = 0; ngx_strcmp(slots[i].name, "link") != 0; i++) { /* void */ }
+
+        return (used & ((uint32_t) 1 << i)) ? NULL : "no {link}";
     }
 
-    text = ngx_pnalloc(pool, unknown.len + 1);
+    text = ngx_pnalloc(pool, sizeof("an unknown placeholder \"\"")
+                             + unknown.len);
     if (text == NULL) {
-        return "?";
+        return "no memory";
     }
 
-    *ngx_cpymem(text, unknown.data, unknown.len) = '\0';
+    ngx_sprintf(text, "an unknown placeholder \"%*s\"%Z", unknown.len,
+                unknown.data);
 
     return (char *) text;
 }

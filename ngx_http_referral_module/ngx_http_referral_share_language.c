@@ -86,14 +86,14 @@ ngx_http_referral_share_words(referral_str_t language)
 {
     int             found;
     ngx_uint_t      i;
-    referral_str_t  tags[16];
+    referral_str_t  tags[REFERRAL_NWORDS];
 
-    for (i = 0; i < referral_nwords; i++) {
+    for (i = 0; i < REFERRAL_NWORDS; i++) {
         tags[i].data = (u_char *) referral_words[i].tag;
         tags[i].len = ngx_strlen(referral_words[i].tag);
     }
 
-    found = referral_language_lookup(language, tags, referral_nwords);
+    found = referral_language_lookup(language, tags, REFERRAL_NWORDS);
 
     return &referral_words[found == -1 ? 0 : found];
 }

@@ -8,7 +8,8 @@
 #include "ngx_http_referral_share.h"
 
 
-#define NGX_HTTP_REFERRAL_SHARE_CACHE  "public, max-age=300"
+#define NGX_HTTP_REFERRAL_SHARE_CACHE    "public, max-age=300"
+#define NGX_HTTP_REFERRAL_SHARE_PRIVATE  "private, max-age=300"
 
 
 typedef ngx_int_t (*ngx_http_referral_share_pt)(ngx_http_request_t *r,
@@ -99,9 +100,8 @@ ngx_http_referral_share_merge(ngx_conf_t *cf,
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "the page of \"referral_share\" in %s:%ui has an unknown "
-                  "placeholder \"%s\" in its index.html", alcf->place.file,
-                  alcf->place.line, wrong);
+                  "the page of \"referral_share\" in %s:%ui has %s in its "
+                  "index.html", alcf->place.file, alcf->place.line, wrong);
 
     return NGX_ERROR;
 }
@@ -272,12 +272,18 @@ ngx_http_referral_share_find(ngx_http_request_t *r,
 
     ngx_http_referral_read_end(snap);
 
-    if (rc == REFERRAL_OK || rc == REFERRAL_NOT_FOUND) {
-        return (rc == REFERRAL_OK && code.status == REFERRAL_STATUS_ACTIVE)
-               ? NGX_OK : NGX_HTTP_NOT_FOUND;
+    if (rc == REFERRAL_NOT_FOUND
+        || (rc == REFERRAL_OK && code.status != REFERRAL_STATUS_ACTIVE))
+    {
+        return NGX_HTTP_NOT_FOUND;
     }
 
-    return NGX_HTTP_SERVICE_UNAVAILABLE;
+    if (rc != REFERRAL_OK) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    return share->failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
+           : share->link.len ? NGX_OK : NGX_HTTP_NOT_FOUND;
 }
 
 
@@ -370,6 +376,7 @@ ngx_http_referral_share_send_qr(ngx_http_request_t *r,
 
     if (ngx_http_referral_qr_set(&qr, given[0], given[1], given[2], &why)
         != NULL
+        || qr.size > NGX_HTTP_REFERRAL_QR_PUBLIC
         || ngx_http_referral_qr_draw(&qr, share, r, &out, &why) != NULL)
     {
         return NGX_HTTP_BAD_REQUEST;
@@ -415,7 +422,18 @@ ngx_http_referral_share_send(ngx_http_request_t *r, const char *type,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_str_set(&ctx->cache, NGX_HTTP_REFERRAL_SHARE_CACHE);
+    /* an error page is kept by nobody, what needs a password by its owner */
+
+    if (r->headers_in.authorization != NULL) {
+        ngx_str_set(&ctx->cache, NGX_HTTP_REFERRAL_SHARE_PRIVATE);
+
+    } else {
+        ngx_str_set(&ctx->cache, NGX_HTTP_REFERRAL_SHARE_CACHE);
+    }
+
+    if (r->error_page) {
+        ngx_str_set(&ctx->cache, "no-store");
+    }
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = text->size;
@@ -432,6 +450,10 @@ ngx_http_referral_share_send(ngx_http_request_t *r, const char *type,
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
+    }
+
+    if (text->buf == NULL) {
+        return ngx_http_send_special(r, NGX_HTTP_LAST);
     }
 
     text->buf->last_buf = 1;

@@ -64,8 +64,9 @@ size_t referral_share_prefix(referral_str_t regex, unsigned char *out);
 /*
  * Looks for a code with which head, code and tail make a path that is a link:
  * links says which path could become one when more follows, and which is one
- * with that code.  Returns the length of the code, 0 when none was found, or
- * when one of them said -1: a regex that gives up once does so again and again.
+ * with that code.  Returns the length of the code, 0 when none was found, when
+ * they were asked too often, or when one of them said -1: a regex that gives up
+ * once does so again and again.
  */
 
 typedef struct {

@@ -13,6 +13,7 @@
 
 #define REFERRAL_SAMPLE_TRIES  32           /* beginnings followed at a time */
 #define REFERRAL_SAMPLE_PATH   1024
+#define REFERRAL_SAMPLE_CALLS  4000         /* of the links; some take long */
 
 
 typedef unsigned char  referral_sample_code_t[REFERRAL_CODE_MAX];
@@ -21,6 +22,7 @@ typedef struct {
     const referral_share_links_t  *links;
     referral_str_t                 tail;
     size_t                         head;    /* bytes of the path */
+    unsigned                       calls;
     int                            gave_up;
     unsigned char                  path[REFERRAL_SAMPLE_PATH];
 } referral_sample_t;
@@ -32,6 +34,7 @@ static int referral_sample_longer(referral_sample_t *sample, size_t len,
     referral_sample_code_t *to, unsigned *n);
 static int referral_sample_begins(referral_sample_t *sample, size_t len);
 static int referral_sample_whole(referral_sample_t *sample, size_t len);
+static int referral_sample_goes_on(referral_sample_t *sample);
 static int referral_sample_said(referral_sample_t *sample, int rc);
 
 
@@ -61,6 +64,7 @@ referral_share_sample(const referral_share_links_t *links,
     sample.links = links;
     sample.tail = tail;
     sample.head = head.len;
+    sample.calls = 0;
     sample.gave_up = 0;
     memcpy(sample.path, head.data, head.len);
 
@@ -171,7 +175,7 @@ referral_sample_begins(referral_sample_t *sample, size_t len)
     path.data = sample->path;
     path.len = sample->head + len;
 
-    return !sample->gave_up
+    return referral_sample_goes_on(sample)
            && referral_sample_said(sample,
                          sample->links->begins(sample->links->data, path));
 }
@@ -192,9 +196,22 @@ referral_sample_whole(referral_sample_t *sample, size_t len)
                sample->tail.len);
     }
 
-    return !sample->gave_up
+    return referral_sample_goes_on(sample)
            && referral_sample_said(sample,
                    sample->links->matches(sample->links->data, path, code));
+}
+
+
+static int
+referral_sample_goes_on(referral_sample_t *sample)
+{
+    if (sample->calls == REFERRAL_SAMPLE_CALLS) {
+        sample->gave_up = 1;
+    }
+
+    sample->calls++;
+
+    return !sample->gave_up;
 }
 
 

@@ -5,7 +5,7 @@
 #include "referral_words.h"
 
 
-const referral_words_t  referral_words[] = {
+const referral_words_t  referral_words[REFERRAL_NWORDS] = {
 
     { "en",
       "I think you will like this shop. Here is my link: {link}",
@@ -78,6 +78,3 @@ const referral_words_t  referral_words[] = {
       "Skopiowano", "Wyślij przez", "Inne sposoby udostępniania",
       "Kod QR Twojego linku", "Zapisz kod QR", "Warunki" }
 };
-
-const unsigned  referral_nwords = sizeof(referral_words)
-                                  / sizeof(referral_words[0]);

@@ -28,11 +28,11 @@ typedef struct {
     const char     *terms;
 } referral_words_t;
 
-extern const referral_words_t  referral_words[];
+/* The first are English. */
 
-/* How many there are; the first are English. */
+#define REFERRAL_NWORDS  8
 
-extern const unsigned  referral_nwords;
+extern const referral_words_t  referral_words[REFERRAL_NWORDS];
 
 
 #endif /* REFERRAL_WORDS_H */

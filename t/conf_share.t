@@ -115,7 +115,9 @@ wrong("reward r to=referrer on=signup;\nmessage \"{reward} {link}\";",
     qr/"message" has \{reward\}, but .*/, 2);
 wrong("\nmessage \"{disclosure} {link}\";", qr/"message" has \{disclosure\}, /
     . 'but the program has no "disclosure"', 2);
-wrong("disclosure \"{name}\tx\";", qr/"disclosure" directive needs a text .*/);
+wrong("disclosure \"a\tx\";", qr/"disclosure" directive needs a text .*/);
+wrong("disclosure \"I get {reward}\";", qr/unknown placeholder "\{reward\}" in /
+    . '"disclosure" directive, it takes none');
 wrong('disclosure "";', qr/"disclosure" directive needs a text of 1 to .*/);
 wrong("$_;", qr/directive has an invalid number of arguments/) for 'message',
     'message de a b', 'disclosure', 'terms', 'terms a b', 'share_link';
@@ -177,6 +179,17 @@ right("$s/r/{code}\";", link => "link \"^/r/(?<code>$_)\$\";") for
 my $none = qr/"referral_share" directive needs a "share_link" in its program, /
     . 'none can be told from the links there';
 
+
+# and nobody waits long to learn that there is none
+
+for my $took (map { my $from = time; wrong('', $none, 0,
+    link => "link \"^/r/(?<code>$_)\\.html\$\";"); time - $from }
+    '[a-z0-9]+-[a-z0-9]+', '[a-z0-9]+(?:-[a-z0-9]+)*', '[a-z0-9]+-?[a-z0-9]+',
+    '[a-z0-9]+-?[a-z0-9]+-?[a-z0-9]+')
+{
+    cmp_ok($took, '<', 20, "not long: $took s");
+}
+
 right('', link => "link \"$_\";") for '^/r/(?<code>\w+)$', '/r/(?<code>\w+)',
     '^/r/(?<code>\w+)/$', '^/r/(?<code>\w+)(?:/(?<channel>[a-z]+))?/?$',
     '^/r/(?<code>\w+)/(?<channel>[a-z]+)$', '^/a\.b/(?<code>[A-Z]{2}\d+)$';
@@ -232,6 +245,20 @@ sub page {
     }
     return "$files/$name";
 }
+
+wrong('', qr/$_->[1]/, $_->[2], share => $_->[0]) for
+    map { my $d = $_; my $n = $d =~ s/ .*//r;
+        ["location /s/ { $d; proxy_pass http://127.0.0.1:1; }",
+            qq{"$n" cannot be in one location with another handler}, 0],
+        ["location /s/ { proxy_pass http://127.0.0.1:1; $d; }",
+            qq{"$n" cannot be in one location with another handler}, 0] }
+    'referral_share friends', 'referral_progress friends',
+    'referral_api friends auth=off';
+
+($code, $out) = nginx_t(conf('', web => page('nothing', '{terms}')));
+ok($code, 'a page without the link');
+like($out, qr/"referral_share" in \S+nginx.conf:\d+ has no \{link\} in its /,
+    'is refused');
 
 right('', web => page('own', '<p>{message} <a href="{base}{here}">{link}</a>'));
 ($code, $out) = nginx_t(conf('', web => page('other', '<p>{word}')));

@@ -1,5 +1,6 @@
 # The package says what the rest of the project says, and its two lines of
-# configuration are the README's synopsis.  That it installs is shown by
+# configuration are the README's synopsis, but for the endpoint, which has a
+# port of its own.  That it installs is shown by
 # `make test-deb`.
 
 use strict;
@@ -50,24 +51,26 @@ my $program = slurp('debian/snippets/referral-program.conf');
 my $server = slurp('debian/snippets/referral-server.conf');
 my ($wanted) = $synopsis =~ /^http \{\n(.*?)\n+    server \{/ms;
 
-is(plain($program), plain($wanted =~ s/^    //mgr),
+is(plain($program =~ s/^server.*//msr), plain($wanted =~ s/^    //mgr),
     'referral-program.conf is the synopsis');
-for my $line ('referral friends;', 'location /referral/ {',
-    'referral_api friends token_file=/etc/nginx/referral.tokens;')
+for (['referral friends;', $server], ['location ^~ /referral/ {', $program],
+    ['referral_api friends token_file=/etc/nginx/referral.tokens;', $program])
 {
+    my ($line, $snippet) = @$_;
     ok(index($_->[1], $line) >= 0, "\"$line\" is in $_->[0]")
-        for ['the synopsis', $synopsis], ['referral-server.conf', $server];
+        for ['the synopsis', $synopsis], ['the snippet', $snippet];
 }
 
 # What stands there as a comment, for those who want it.
 
 my $pages = $server =~ s/^# (?=location)//mgr;
-cmp_ok(scalar(() = $pages =~ /^location/mg), '==', 3, 'three locations');
+cmp_ok(scalar(() = $pages =~ /^location/mg), '==', 2, 'two locations');
 
 for ($program, $server, $pages) {
     s{/var/lib/nginx-referral;}{%%STORE%% intake_path=%%INTAKE%%;};
     s{/etc/nginx/referral\.key}{%%KEY%%}g;
     s{/etc/nginx/referral\.tokens}{%%TOKENS%%}g;
+    s{127\.0\.0\.1:8081}{127.0.0.1:%%PORT2%%};
 }
 
 # The README says where they go.
@@ -77,23 +80,36 @@ my %snippet = (program => $program, server => $server);
 my ($http, $shop) = map { s{^include snippets/referral-(\w+)\.conf;}
     {$snippet{$1}}r } $manual =~ /^```nginx\n(.*?)^```/msg;
 
+# Beside Debian's default site, which answers to any other name.
+
 my $t = Referral::Nginx->new(conf => <<EOC);
 $http
     server {
+        listen 127.0.0.1:%%PORT%% default_server;
+        location / { return 404; }
+    }
+    server {
         listen 127.0.0.1:%%PORT%%;
-        set_real_ip_from 127.0.0.1;
-        real_ip_header X-Real-IP;
+        server_name shop.example;
 $shop
     }
 EOC
 $t->start;
 
-is($t->api(PUT => '/v1/codes/ANNA42', { owner => 'u1' })->status, 201,
-    'this machine may use the endpoint');
-is($t->get('/referral/v1/health', 'X-Real-IP' => '192.0.2.1')->status, 403,
-    'others may not');
-my $click = $t->get('/r/ANNA42/wa', 'X-Real-IP' => '192.0.2.1');
-is($click->status, 302, 'they follow links');
+my ($requests) = $manual =~ /^```sh\n(curl -[^`]*)^```/m;
+$requests =~ s/^curl /curl -sS /mg;
+$requests =~ s/127\.0\.0\.1:8081/'127.0.0.1:' . $t->port(2)/ge;
+my $said = do {
+    local $ENV{TOKEN} = $t->{token}{write};
+    `set -e; $requests`;
+};
+
+is($?, 0, 'the README\'s request is answered');
+like($said, qr/"code":"ANNA42"/, 'by the endpoint');
+is($t->get('/referral/v1/health', Host => 'shop.example')->status, 404,
+    'which the shop does not have');
+my $click = $t->get('/r/ANNA42/wa', Host => 'shop.example');
+is($click->status, 302, 'links are followed there');
 is($click->header('Location'),
     'https://shop.example/welcome?utm_source=referral', 'to the landing');
 

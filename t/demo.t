@@ -24,7 +24,9 @@ my $pid = demo();
 
 ok(wait_for(sub { slurp($out) =~ /Ctrl-C/ }, 30), 'the demo starts')
     or diag(slurp($out)), done_testing, exit;
-is(scalar(() = slurp($out) =~ /\n/g), 5, 'it says what to try in five lines');
+is(scalar(() = slurp($out) =~ /\n/g), 7, 'it says what to try in seven lines');
+is(scalar(() = slurp($out) =~ /^[A-Z][\w' ]*: +(?<=^.{20})\S/mg), 6,
+    'below each other');
 
 my ($token) = slurp($out) =~ /Bearer ([\w-]+)/;
 
@@ -102,6 +104,17 @@ is($code->{clicks}{human}, 1, 'one person followed the link')
 is($code->{events}{purchase}{approved}, 1, 'and bought');
 is($code->{points}, 10, 'which gave points');
 is($code->{amounts}{EUR}{approved}, 490, 'and a reward');
+
+# The pages.
+
+my ($share, $session) = slurp($out)
+    =~ m{ \Q$base\E(/share/\S+)\n.* \Q$base\E/my-referrals/#(\S+)\n}s;
+is(get($port, $share)->status, 200, 'Anna has a page to share from');
+is(get($port, '/my-referrals/')->status, 200, 'and one of what came of it');
+is(request($port, GET => '/my-referrals/data',
+    { Authorization => "Bearer $session" })->json->{friends}{purchase}, 1,
+    'which tells of the purchase');
+like(get($port, '/referral/')->body, qr/<html/, 'the shop has its dashboard');
 
 is_deeply([grep { /\[(alert|emerg)\]|Sanitizer|runtime error/ }
     map { split /\n/, slurp($_) } "$dir/error.log", glob "$dir/report*"], [],

@@ -74,7 +74,8 @@ sub manual {
 
 sub guide {
     my ($file) = @_;
-    my $docs = Referral::Docs->new;
+    my $docs = Referral::Docs->new(before => {
+        'Two locations in the site' => \&certificate });
 
     $docs->quickly('docs/quickstart.md')
         unless $file eq 'docs/quickstart.md' || !-e 'docs/quickstart.md';
@@ -130,6 +131,16 @@ sub other_hosts {
     }
 EOC
     $place->sh('systemctl reload nginx');
+}
+
+
+sub certificate {
+    my $place = $_[0]->place;
+    my $cert = $place->_cert;
+
+    $place->sh("mkdir -p /etc/ssl/private; cp $cert.pem"
+        . " /etc/ssl/shop.example.pem; cp $cert.key"
+        . ' /etc/ssl/private/shop.example.key');
 }
 
 

@@ -4,6 +4,8 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256);
+use MIME::Base64 qw(decode_base64 encode_base64url);
 use Test::More;
 
 use lib 't/lib';
@@ -137,6 +139,38 @@ my %tried = (
     'The journal\'s reader gets 422' => sub {
         map { $place->ask(GET => "/v1/journal?after=$_")->body } 99999, 0;
     },
+    'The dashboard is not there' => sub {
+        without_page('dashboard', 'systemctl reload nginx;'
+            . ' curl http://127.0.0.1:8081/referral/');
+    },
+    'nginx does not start for want of a page' => sub {
+        with_location('/share/ { referral_share friends; }', sub {
+            without_page('share', 'nginx -t');
+        });
+    },
+    'The frame of the progress page is blank' => sub {
+        my $fix = block('nginx', 'The frame of the progress page is blank');
+        map {
+            with_location($_, sub { $place->visit('/my-referrals/')
+                ->header('Content-Security-Policy') =~ s/.*frame-ancestors //r
+            });
+        } map { s/^location //r } $fix =~ s/ frame=[^;]*//r, $fix;
+    },
+    'The progress page opens for a short time only' => sub {
+        my $new = $place->ask(POST => '/v1/codes/ANNA42/session')->json;
+        with_location('/my-referrals/ { referral_progress friends; }', sub {
+            map { $place->visit('/my-referrals/data',
+                Authorization => "Bearer $_")->body } expired(), $new->{token};
+        });
+    },
+    'A share page answers 404' => sub {
+        with_location('/share/ { referral_share friends; }', sub {
+            map {
+                $place->ask(PUT => '/v1/codes/BEN77', { status => $_ });
+                $place->visit('/share/BEN77')->status;
+            } 'paused', 'active';
+        });
+    },
     'It is not permitted' => sub {
         my $stat = 'referralctl stat /var/lib/nginx-referral';
         return (said("setpriv --reuid=65534 --clear-groups $stat"),
@@ -153,7 +187,10 @@ my %seen = ('A link answers 404' => [404, 302],
         'human navigation'],
     'The counter stands still' => ['', 'counted'],
     'It gets no X-Referral headers' => ['none', 'a token'],
-    'The cookie is gone after HTTPS' => ['ref_friends', '__Host-ref_friends']);
+    'The cookie is gone after HTTPS' => ['ref_friends', '__Host-ref_friends'],
+    'The frame of the progress page is blank' => ["'self'",
+        "'self' https://account.shop.example"],
+    'A share page answers 404' => [404, 200]);
 
 my $root = { map { $_ => 1 } 'Orders are answered 503', 'It is not permitted' };
 my %words = map { $_->{section} => $_->{text} =~ s/\s+\z//r }
@@ -214,6 +251,43 @@ sub without {
     my ($file) = @_;
     my $out = said("mv $file /etc/nginx/kept; nginx -t");
     return ($out, said("mv /etc/nginx/kept $file; nginx -t"));
+}
+
+
+sub without_page {
+    my ($page, $script) = @_;
+    my $pages = '/usr/share/nginx-referral/web';
+    my $out = said("mv $pages/$page $pages/kept; $script");
+    return ($out, said("mv $pages/kept $pages/$page; $script"));
+}
+
+
+sub with_location {
+    my ($location, $try) = @_;
+    my $old = Referral::Nginx::_read($place->dir . $site);
+
+    put($site, $old =~ s/(?=location)/location $location /r);
+    said('systemctl reload nginx');
+    my @seen = $try->();
+    put($site, $old);
+    said('systemctl reload nginx');
+    return @seen;
+}
+
+
+# A session of a minute, an hour ago.
+
+sub expired {
+    my ($kid, $key) = Referral::Nginx::_read($place->dir
+        . '/etc/nginx/referral.key') =~ /^(\w+):(\S+)/;
+    my ($n, $then) = (time - 3600, '');
+
+    do { $then = (0 .. 9, 'a' .. 'z')[$n % 36] . $then; $n = int $n / 36 }
+        while $n;
+    my $text = "1.$kid.$then.ANNA42.60.";
+    my $mac = hmac_sha256("friends|$text", hmac_sha256(
+        'nginx-referral|session|v1', decode_base64($key)));
+    return "$text." . encode_base64url(substr $mac, 0, 16);
 }
 
 

@@ -273,7 +273,7 @@ my $start = time;
 
 click_until('clicks are refused', sub {
     metric('referral_clicks_lost_total') > 500
-        && said(qr/clicks were redirected but not counted/)
+        && said(qr/not counted: the store is nearly full/)
 });
 level('clicks_refused');
 counted('clicks refused');

@@ -51,7 +51,7 @@ sub conf {
         reward friend-gift to=friend on=purchase;
     }
     referral_program others {
-        link "^/o/(?<code>[A-Za-z0-9]+)\$";
+        link "^/o/(?<code>[A-Za-z0-9]{4,6})\$";
         landing http://127.0.0.1:%%PORT%%/welcome;
     }
     referral_program odd {
@@ -322,6 +322,11 @@ is_deeply($empty, { program => 'others', code => 'ANNA42', name => undef,
 
 $t->api(PUT => '/v1/codes/ANNA42', { owner => 'owner-1' },
     prefix => '/referral-odd');
+$t->api(PUT => '/v1/codes/toolong', { owner => 'owner-1' },
+    prefix => '/referral-others');
+is(data($t->api(POST => '/v1/codes/toolong/session', undef,
+    prefix => '/referral-others')->json->{token}, place => '/theirs')
+    ->json->{link}, undef, 'nor is there a link that takes no such code');
 ok(exists $_->{link} && !defined $_->{link}, 'a program without a link to share')
     for data($t->api(POST => '/v1/codes/ANNA42/session', undef,
         prefix => '/referral-odd')->json->{token}, place => '/odd')->json;

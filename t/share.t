@@ -68,6 +68,8 @@ my $conf = <<"EOC";
         location /again/ { referral_share friends; referral friends;
             if (\$arg_if) { set \$x 1; } }
         location /asks/ { referral_share asked; }
+        location /plains/ { referral_share plain; }
+        location = /nowhere { error_page 404 /share/ANNA42; return 404; }
     }
 EOC
 
@@ -199,6 +201,29 @@ is($d->{channels}{tg}, 'https://go.example/tg/abc-1', 'with its channels');
 is($d->{channels}{$_}, $d->{link}, "$_, which the link does not take") for
     qw(mail qr share);
 
+
+# A code that no link takes is not handed out with one.
+
+code('plain', 'abc124');
+is(shared('plain', 'abc124')->json->{link}, 'https://shop.example:8443/p/ABC124',
+    'links have a code as they take it, where case does not count');
+is(shared('plain', 'abc124')->json->{code}, 'abc124', 'which keeps its own');
+
+code('told', 'XYZ-1');
+is(shared('told', 'XYZ-1')->json->{channels}{tg},
+    'https://go.example/tg/xyz-1', 'or in lower case');
+
+code('plain', 'TOOLONG');
+$r = shared('plain', 'TOOLONG');
+is($r->status . $r->json->{code}, '409no_share_link', 'a code of no link');
+like($r->json->{detail}, qr/none of its links with this code/, 'for a reason');
+is($t->api(GET => "/v1/codes/TOOLONG/qr.$_", undef, prefix => '/plain')->status,
+    409, "no qr.$_") for qw(svg png);
+is($t->get("/plains/TOOLONG$_")->status, 404, "no page$_") for '', '/data',
+    '/qr.svg', '/qr.png';
+is($t->get("/plains/abc124$_")->status, 200, "but of a right one: $_") for '',
+    '/data', '/qr.svg', '/qr.png';
+
 code('hidden', 'abc');
 $r = shared('hidden', 'abc');
 is($r->status . $r->json->{code}, '409no_share_link', 'no link at all');
@@ -277,6 +302,13 @@ utf8::decode($page);
 is($r->status, 200, 'there is a page');
 is($r->header('Content-Type'), 'text/html; charset=utf-8', 'HTML');
 is($r->header('Cache-Control'), 'public, max-age=300', 'kept for a while');
+is($t->get('/share/ANNA42', Authorization => 'Basic dTpw')
+    ->header('Cache-Control'), 'private, max-age=300', 'by its owner only, '
+    . 'where it needs a password');
+my $nowhere = $t->get('/nowhere');
+is($nowhere->status, 404, 'an error page');
+like($nowhere->body, qr/ANNA42/, 'which it may be');
+is($nowhere->header('Cache-Control'), 'no-store', 'is kept by nobody');
 is($r->header('X-Robots-Tag'), 'noindex, nofollow', 'not by search engines');
 is($r->header('Referrer-Policy'), 'no-referrer', 'and telling nobody');
 like($r->header('Content-Security-Policy'),

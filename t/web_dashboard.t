@@ -189,6 +189,10 @@ sub present {
             order_id => "lease-$n", code => 'BEN' })->status, 201, 'pending');
     }
 
+    is($t->api(POST => '/v1/conversions', { event => 'lease',
+        order_id => 'nobody', amount => 900, currency => 'CHF' })->json
+        ->{status}, 'unattributed', 'an order of nobody');
+
     $t->api(PUT => '/v1/codes/ANNA', { name => 'Anna' });
     $t->api(PUT => '/v1/codes/ZERO', { owner => 'u-zero', name => 'Zero' });
 }
@@ -285,7 +289,7 @@ sub events {
     my $sum = sum(undef, 0 .. 6);
     my ($signup, $purchase) = @$sum{qw(signup purchase)};
 
-    return [['lease', 3, 3, (0) x 5, 3],
+    return [['lease', 4, 3, (0) x 3, 1, 0, 3],
         ['purchase', $purchase + 3, 0, $purchase, 3, 0, 0, 0, 10 * $purchase],
         ['signup', $signup, 0, $signup, (0) x 4, 5 * $signup]];
 }

@@ -342,8 +342,11 @@ check(qr/"\S+app\.css" is not a regular file/, 'nobody waits for a FIFO',
 $t->reload(conf("referral_web $dir/gone;"));
 $r = fetch('/referral/');
 problem($r, 404, 'page_not_installed', 'the endpoint has no page');
-like($r->json->{detail}, qr{"\Q$dir\E/gone/dashboard/app\.css"},
-    'and says where it should be');
+is($r->json->{detail}, 'the page is not installed, the error log says why',
+    'and says so, but not where it should be');
+my @why = $t->log =~ /\[warn\].*(the page of "referral_api" is not .*)/g;
+like($why[-1], qr{: .*"\Q$dir\E/gone/dashboard/app\.css".* in \S+:\d+$},
+    'which the log does');
 problem(fetch('/referral/app.js'), 401, 'unauthorized', 'nor its files');
 is($t->api(GET => '/v1/codes')->status, 200, 'but is there');
 

@@ -10,7 +10,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 store=/var/lib/nginx-referral
 site=/etc/nginx/sites-available/default
-api=http://127.0.0.1/referral/v1
+api=http://127.0.0.1:8081/referral/v1
 agent='Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0'
 
 is() {
@@ -103,11 +103,13 @@ is "$(curl -s http://127.0.0.1/)" . 'nginx goes on'
 has "$(nginx -T 2>&1)" 'load_module modules/ngx_http_referral_module.so;' \
     'the module is loaded by itself'
 
-# The commands of the README's synopsis: those before the start, and the rest.
+# The commands of the README's synopsis: those before the start, and the rest,
+# for an endpoint with a port of its own.
 
 awk '/^## /          { here = $0 == "## Synopsis" }
      here && /^```$/ { block = 0 }
-     block           { print > "/tmp/synopsis." block }
+     block           { sub("127.0.0.1/referral", "127.0.0.1:8081/referral")
+                       print > "/tmp/synopsis." block }
      here && /^```sh/ { block = ++n }' /packages/README.md
 
 cd /tmp
@@ -150,7 +152,7 @@ is "$(curl -s -H "Cookie: $cookie" http://127.0.0.1/)" ANNA42. \
 is "$(curl -s -H 'X-Referral-Code: BEN7' http://127.0.0.1/)" . \
     'and not by anybody else'
 is "$(clicks)" 3 'three clicks'
-page=$(curl -s -i http://127.0.0.1/referral/)
+page=$(curl -s -i http://127.0.0.1:8081/referral/)
 has "$page" '200 OK' 'the dashboard is there'
 is "$(ls /usr/share/man/man[78] | grep -c referral)" 2 'two man pages'
 

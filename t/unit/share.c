@@ -216,8 +216,17 @@ samples(void)
     /* a limit of PCRE2's is reached, and takes its time */
 
     calls = 0;
-    sample("^/(a+)+(?<code>[!])$", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "", "");
-    tap_ok(calls == 1, "what gives up is not tried again");
+    sample("^/r/(?<code>(?:a+)+)$", "/r/", "/wa", "");
+    tap_ok(calls < 3 * REFERRAL_CODE_MAX, "what gives up is not tried again"
+           ": %u calls", calls);
+
+    calls = 0;
+    sample("^/r/(?<code>[a-z0-9]+-?[a-z0-9]+-?[a-z0-9]+)\\.html$", "/r/", "/wa",
+           "");
+    tap_ok(calls <= 4000, "nor is anything tried for ever: %u calls", calls);
+
+    sample("^/r/(?<code>[a-z0-9]+-?[a-z0-9]+-?[a-z0-9]+)\\.html$", "/r/",
+           ".html", "000");
 }
 
 

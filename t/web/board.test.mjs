@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { choices, chosen, standings } from '../../web/dashboard/board.js';
+import { choices, chosen, isBoard, standings } from '../../web/dashboard/board.js';
 
 test('ties are equal, and the distance is that to the rank above', () => {
   const rows = [[1, 25], [1, 25], [3, 10], [4, 4]]
@@ -24,4 +24,13 @@ test('the board of a period', () => {
   assert.deepEqual(values('all'), ['2026-01', '2025-12', 'all', 'december']);
   assert.deepEqual(values('2025-03'),
     ['2026-01', '2025-12', 'all', 'december', '2025-03']);
+});
+
+test('a contest that the program has not is no board', () => {
+  const contests = [{ name: 'spring' }];
+  const is = (board) => isBoard(board, contests);
+
+  assert.deepEqual(['', 'all', '2026-11', 'spring'].map(is),
+    [true, true, true, true]);
+  assert.equal(is('autumn'), false);
 });

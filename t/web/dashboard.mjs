@@ -160,6 +160,7 @@ async function filters(v) {
     await v.page.reload();
     await settled(v);
     await tiles(v, want['28d'], 'the same after a reload');
+    ok(!/\d/.test(await text(v, '#reward-state')), 'no count of other rewards');
 
     await v.page.goBack();
     await becomes(() => hash(v), '#period=28d', 'back to all codes');
@@ -174,6 +175,14 @@ async function filters(v) {
     await soon(async () => await text(v, '#tile-clicks .value')
         === count(want['14d'].now.human));
     await tiles(v, want['14d'], 'any days');
+
+    await v.page.goto(`${given.url}#board=autumn`);
+    await becomes(() => hash(v), '', 'a contest that is gone is left out');
+    await soon(async () => /autumn/.test(await text(v, '#leaders-note')));
+    like(await text(v, '#leaders-note'), /no contest autumn any more/,
+        'which is said');
+    is(await v.page.locator('#leaders-table tbody tr').count(),
+        want.leaders.length, 'this month instead');
 
     await v.page.goto(`${given.url}#code=NOBODY`);
     await becomes(() => v.page.getByText(/NOBODY|no such code|not found/i)
@@ -204,6 +213,13 @@ async function looks() {
     ok(await phone.page.evaluate(() => document.documentElement.scrollWidth
         <= screen.width), 'a phone: nothing is wider than it');
     await phone.accessible('a phone');
+    await press(phone, 'Void order own-3');
+    await phone.accessible('a question on a phone');
+    const [yes, no] = await Promise.all(['confirm', 'keep'].map((action) =>
+        phone.page.locator(`[data-order=own-3] [data-action=${action}]`)
+            .boundingBox()));
+    ok(no.x - yes.x - yes.width >= 16 || no.y - yes.y - yes.height >= 16,
+        'the buttons have a distance', JSON.stringify([yes, no]));
     await phone.quiet('a phone');
     await phone.close();
 }
@@ -218,6 +234,95 @@ async function press(v, name) {
     await v.page.getByRole('button', { name, exact: true }).click();
 }
 
+const focused = (v) => v.page.evaluate(
+    () => document.activeElement.getAttribute('aria-label'));
+
+// Whether a click would do something, the moment the list is another.
+
+const pressable = (v) => v.page.evaluate(() => new Promise((done) => {
+    new MutationObserver((_, observer) => {
+        const button = document.querySelector('#rewards [data-action=claim]');
+        observer.disconnect();
+        button.scrollIntoView({ block: 'center' });
+        const { x, y, width, height } = button.getBoundingClientRect();
+        const hit = document.elementFromPoint(x + width / 2, y + height / 2);
+        done(hit.closest('button') !== null);
+    }).observe(document.getElementById('rewards'), { childList: true });
+}));
+
+async function waits(v) {
+    is(await v.page.locator('#summary + #waiting').count(), 1,
+        'what waits comes behind the figures');
+    await v.page.getByRole('link', { name: 'Rewards due' }).click();
+    is(await v.page.evaluate(() => document.activeElement.id), 'rewards-title',
+        'where the tile leads');
+    await v.page.locator('#tile-purchase a').click();
+    is(await v.page.evaluate(() => document.activeElement.id), 'held-title',
+        'and that of held orders');
+    is(hash(v), '', 'with the filters as they were');
+}
+
+// Whoever else decides, the rows move.
+
+async function others(v) {
+    const [gone] = await rewards(v, 'approved');
+    const [can] = await Promise.all([pressable(v),
+        api('POST', `v1/rewards/${gone}/claim`)]);
+
+    is(can, false, 'a list that has moved rests');
+    await soon(() => v.page.locator('#waiting:not([data-rests])').count());
+}
+
+// A second click on Approve is none on the row below.
+
+async function twice(v, first, second) {
+    const row = v.page.locator(`#rewards [data-reward="${first}"]`);
+    const below = v.page.locator(`#rewards [data-reward="${second}"]`);
+    const distance = async () => (await below.boundingBox()).y
+        - (await row.boundingBox()).y;
+    const before = await distance();
+
+    await v.page.getByRole('button', { name: `Approve reward ${first}` })
+        .dblclick();
+    await becomes(() => row.locator('.actions').innerText(), 'Approved',
+        'the row says what happened');
+    is(await distance(), before, 'and nothing moves');
+    await becomes(() => state(first), 'approved', 'a reward is approved');
+    is(await state(second), 'pending', 'and no other');
+}
+
+// The answer does not come back.
+
+async function lost(v, order) {
+    await v.page.route('**/approve', async (route) => {
+        await route.fetch();
+        await route.abort();
+    });
+    await press(v, `Approve order ${order}`);
+    await soon(async () => await text(v, '#alert'));
+    like(await text(v, '#alert'),
+        new RegExp(`not known whether order ${order} was approved`),
+        'a lost answer is none');
+    await becomes(() => v.page.locator('#held > li').count(), 2,
+        'and the page looks again');
+    await v.page.unroute('**/approve');
+    v.expect(/ERR_FAILED/);
+}
+
+async function voiding(v, order) {
+    await press(v, `Void order ${order}`);
+    await becomes(() => focused(v), `Keep order ${order}`, 'void asks first');
+    await v.accessible('a question');
+    await v.page.keyboard.press('Escape');
+    await becomes(() => focused(v), `Void order ${order}`, 'Escape keeps');
+    await press(v, `Void order ${order}`);
+    await press(v, `Keep order ${order}`);
+    is(await status(order), 'held', 'nothing has happened');
+    await press(v, `Void order ${order}`);
+    await press(v, `Void for good: order ${order}`);
+    await becomes(() => status(order), 'rejected', 'until that is meant');
+}
+
 async function rewards(v, want) {
     await v.page.locator('#reward-state').selectOption(want);
     await settled(v);
@@ -227,6 +332,8 @@ async function rewards(v, want) {
 }
 
 async function deciding(v) {
+    await waits(v);
+    await others(v);
     const [claimed] = await rewards(v, 'approved');
     await press(v, `Mark as claimed: reward ${claimed}`);
     await becomes(() => state(claimed), 'claimed', 'a reward is handed out');
@@ -237,12 +344,11 @@ async function deciding(v) {
 
     await soon(() => v.page.locator('#reward-state').isVisible());
     const [approved, voided] = await rewards(v, 'pending');
-    await press(v, `Approve reward ${approved}`);
-    await becomes(() => state(approved), 'approved', 'a reward is approved');
+    await twice(v, approved, voided);
     await becomes(() => v.page.locator(`#rewards [data-reward="${approved}"]`)
         .count(), 0, 'and leaves the list');
     await press(v, `Void reward ${voided}`);
-    await confirmed(v);
+    await press(v, `Void for good: reward ${voided}`);
     await becomes(() => state(voided), 'void', 'another is voided');
 
     is(await v.page.locator('#held > li').evaluateAll(
@@ -250,22 +356,11 @@ async function deciding(v) {
     ['own-1', 'own-2', 'own-3'], 'orders that are held');
     like(await text(v, '#held li[data-order=own-1]'), /owns the code/,
         'with the reason');
-    await press(v, 'Approve order own-1');
+    await lost(v, 'own-1');
     await becomes(() => status('own-1'), 'approved', 'an order is approved');
-    await becomes(() => v.page.locator('#held > li').count(), 2,
-        'two are left');
-    await press(v, 'Void order own-2');
-    await confirmed(v);
-    await becomes(() => status('own-2'), 'rejected', 'another is voided');
+    await voiding(v, 'own-2');
     await becomes(() => v.page.locator('#held > li').count(), 1, 'one is left');
     await v.accessible('after decisions');
-}
-
-// Should the page ask whether that is meant.
-
-async function confirmed(v) {
-    const again = v.page.locator('dialog[open] button[value=yes]');
-    if (await again.count()) await again.click();
 }
 
 async function reading() {

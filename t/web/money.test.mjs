@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { digits, less, money, net } from '../../web/dashboard/money.js';
+import { digits, less, money, net } from '../../web/money.js';
 
 test('digits are those of the server, for each of its currencies', () => {
   const source = readFileSync(new URL(

@@ -30,6 +30,9 @@ async function shows(where, name) {
     `${name}: rewards`);
     is((await where.locator('#rewards .what').allInnerTexts()).sort(),
         ['<b>a mug</b>', '€1.00', '€4.99'], `${name}: what they are`);
+    is((await where.locator('#rewards .hint').allInnerTexts()).map(
+        (text) => text.split(':')[0]).sort(), ['Cash', 'Cash', 'Mug'],
+    `${name}: and what they are called`);
 
     const all = await where.locator('html').evaluate((e) => e.outerHTML);
     is(given.secret.filter((word) => all.includes(word)), [],
@@ -146,6 +149,23 @@ async function later() {
 }
 
 
+// Another token that is none takes away what was shown.
+
+async function garbage() {
+    const v = await visitor();
+
+    await v.page.goto(`${given.url}#${token.good}`);
+    await settled(v.page);
+    like(await v.page.locator('#title').innerText(), /Anna/, 'a name');
+    await v.page.goto(`${given.url}#garbage`);
+    await v.page.getByRole('alert').waitFor();
+    is([await v.page.title(), await v.page.locator('#title').innerText()],
+        Array(2).fill('Your referrals'), 'garbage: no name is left');
+    v.expect(/ 401 /);
+    await v.quiet('garbage');
+    await v.close();
+}
+
 async function hostile() {
     const v = await visitor();
 
@@ -173,5 +193,6 @@ await inShop();
 await elsewhere();
 await closed();
 await later();
+await garbage();
 await hostile();
 await finish();

@@ -28,6 +28,8 @@ async function looks() {
             `${colorScheme}: the link`);
         ok(await v.page.evaluate(() => document.documentElement.scrollWidth
             <= screen.width), `${colorScheme}: nothing is wider than a phone`);
+        ok(await v.page.locator('#link').evaluate((field) => field.scrollWidth
+            <= field.clientWidth), `${colorScheme}: the link is seen whole`);
         ok(await v.page.locator('figure img').evaluate(
             (img) => img.complete && img.naturalWidth > 100),
         `${colorScheme}: the QR code is there`);
@@ -65,6 +67,8 @@ async function targets(v, without = '') {
 }
 
 
+const said = (v) => v.page.locator('button + [role=status]').allInnerTexts();
+
 async function copying() {
     const v = await open({
         permissions: ['clipboard-read', 'clipboard-write'],
@@ -75,11 +79,11 @@ async function copying() {
     await targets(v);
     await v.page.locator('[aria-describedby=link]').tap();
     await becomes(clipboard, `${link}/copy`, 'the link is copied');
-    await becomes(() => v.page.getByRole('status').innerText().then(Boolean),
-        true, 'and that is said');
+    await becomes(() => said(v), ['Copied', ''], 'and that is said');
     await v.page.locator('[aria-describedby=message]').tap();
     await becomes(clipboard, `From Anna: 10% off & more at ${link}/copy`,
         'the message is copied');
+    await becomes(() => said(v), ['', 'Copied'], 'each beside its button');
     await v.accessible('after a copy');
     await v.quiet('copying');
     await v.close();

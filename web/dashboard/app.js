@@ -1,7 +1,8 @@
 
 import { Api, Problem } from './api.js';
+import { isBoard } from './board.js';
 import { decider } from './decide.js';
-import { $, el, say } from './dom.js';
+import { $, el, rest, say } from './dom.js';
 import { downloads } from './downloads.js';
 import { format, parse } from './filter.js';
 import { Live } from './live.js';
@@ -27,6 +28,8 @@ let program = null;
 let filter = parse(location.hash);
 let last = null;
 let sizes = SIZES;
+let decided = 0;
+let gone = '';          // a contest that was asked for
 
 const live = new Live(look, tell);
 const counted = new Seldom((answer) => codes(answer, pick));
@@ -54,6 +57,7 @@ function change(part) {
 function show(next) {
   filter = next;
   sizes = SIZES;
+  gone = '';
   showFilters(filter, spans(filter, Date.now()));
   wrong('');
 
@@ -83,7 +87,7 @@ const VIEWS = [
     (data) => summary(data)],
   [['channels', 'landings'], (data) => sources(data)],
   [['board'], (data, at) => leaders({ ...data, program }, { ...at, filter,
-    today: day(at.now), pick })],
+    gone, today: day(at.now), pick })],
   [['held', 'rewards', 'metrics'], (data) => waiting(data, {
     filter, tools: { pick, decide: program.scope === 'read' ? null : decide },
   })],
@@ -93,6 +97,7 @@ const VIEWS = [
 function render(found, now) {
   const data = joined(found);
   const at = { ...spans(filter, now), now };
+  const place = $('waiting').getBoundingClientRect().top;
 
   person(data.person);
   showFilters(filter, at);
@@ -106,10 +111,27 @@ function render(found, now) {
   for (const node of document.querySelectorAll('time')) {
     say(node, ago(Date.parse(node.dateTime), now, LOCALE));
   }
+
+  if ($('waiting').getBoundingClientRect().top !== place) {
+    rest($('waiting'));
+  }
 }
 
 const unauthorized = (failure) => failure.status === 401
   && failure.code !== 'invalid_signature';
+
+// A contest of a bookmark may have left the configuration.
+
+function forgetBoard() {
+  if (isBoard(filter.board, program.contests)) {
+    return;
+  }
+
+  gone = filter.board;
+  filter = { ...filter, board: '' };
+  history.replaceState(null, '', location.pathname + location.search
+    + format(filter));
+}
 
 async function look() {
   const now = Date.now();
@@ -118,16 +140,23 @@ async function look() {
     await join().catch((failure) => {
       if (unauthorized(failure)) {
         leave(failure);
+      } else if (failure instanceof Problem) {
+        say($('signin-error'), problem(failure));
       }
 
       throw failure;
     });
   }
 
+  forgetBoard();
+
   const asked = filter;
+  const before = decided;
   const found = await load(api, { filter: asked, now, sizes }, last);
 
-  if (asked !== filter || !program) {
+  // what was asked before a decision may not know of it
+
+  if (asked !== filter || before !== decided || !program) {
     return;
   }
 
@@ -138,6 +167,15 @@ async function look() {
   if (lost) {
     leave(lost);
     throw lost;
+  }
+
+  if (found.failures.board?.code === 'contest_not_found') {
+    program = await api.get('v1/program');
+
+    if (!isBoard(filter.board, program.contests)) {
+      await look();
+      return;
+    }
   }
 
   last = found;
@@ -185,6 +223,19 @@ function tell(state, failure, ms) {
   }
 }
 
+// Nothing is left for who comes next, nor a button for who may not.
+
+function empty() {
+  const all = '#main :is(tbody, .tile, .decisions, #person-facts)';
+
+  for (const node of document.querySelectorAll(all)) {
+    node.replaceChildren();
+  }
+
+  say($('program'), '');
+  document.title = 'Referrals';
+}
+
 // The token is not accepted, or not any more.
 
 function leave(failure) {
@@ -195,13 +246,18 @@ function leave(failure) {
   forget();
   program = null;
   last = null;
+  empty();
   signedOut(true, given ? problem(failure) : '');
   $('live').dataset.state = 'signed-out';
   say($('live'), 'Not signed in');
 }
 
 const decide = (...args) => decider(api, {
-  lost: leave, done: () => live.now(),
+  lost: leave,
+  done: () => {
+    decided += 1;
+    live.now();
+  },
 })(...args);
 
 function enter(text) {

@@ -27,6 +27,11 @@ export function chosen(filter, span) {
   return filter.board || span.to.slice(0, 7);
 }
 
+// Whether it is a month, all time, or a contest that the program has.
+
+export const isBoard = (board, contests) => /^(|all|\d{4}-\d\d)$/.test(board)
+  || contests.some(({ name }) => name === board);
+
 // {value, text} of what can be chosen: what was chosen is one of them.
 
 export function choices(contests, today, value) {

@@ -39,25 +39,50 @@ export function fill(node, ...children) {
   }
 }
 
+// For a moment nothing here can be pressed: what was aimed at may have moved.
+
+const REST = 700;
+
+export function rest(node) {
+  clearTimeout(node.resting);
+  node.dataset.rests = '';
+  node.resting = setTimeout(() => delete node.dataset.rests, REST);
+}
+
+// Those that stay, though they are in no list any more, stay where they are.
+
+function stay(before, nodes) {
+  before.forEach((node, i) => {
+    if (node.dataset.stays !== undefined && !nodes.includes(node)) {
+      const above = before.slice(0, i).filter((one) => nodes.includes(one))
+        .at(-1);
+
+      nodes.splice(nodes.indexOf(above) + 1, 0, node);
+    }
+  });
+}
+
 // The children of a list or table: those whose item did not change stay, and
-// with them the focus that may be in one.
+// with them the focus that may be in one.  Tells whether there are others, or
+// the same in other places.
 
 export function each(parent, items, key, make) {
-  const old = new Map([...parent.children]
-    .map((node) => [node.dataset.id, node]));
+  const before = [...parent.children];
+  const old = new Map(before.map((node) => [node.dataset.id, node]));
   const focus = parent.contains(document.activeElement)
     ? document.activeElement : null;
   const place = focus && {
     id: focus.closest('[data-id]')?.dataset.id,
     action: focus.dataset.action,
+    at: before.findIndex((node) => node.contains(focus)),
   };
 
-  parent.replaceChildren(...items.map((item) => {
+  const nodes = items.map((item) => {
     const id = String(key(item));
     const seen = JSON.stringify(item);
     const known = old.get(id);
 
-    if (known?.seen === seen) {
+    if (known && (known.seen === seen || known.dataset.stays !== undefined)) {
       return known;
     }
 
@@ -67,22 +92,39 @@ export function each(parent, items, key, make) {
     node.seen = seen;
 
     return node;
-  }));
+  });
+
+  stay(before, nodes);
+
+  const same = nodes.length === before.length
+    && nodes.every((node, i) => node === before[i]);
+
+  if (same) {
+    return false;
+  }
+
+  parent.replaceChildren(...nodes);
 
   if (place?.id !== undefined) {
     refocus(parent, place, focus);
   }
+
+  return true;
 }
 
-function refocus(parent, { id, action }, focus) {
+// When its row is gone, to that in its place, or to the title of the list.
+
+function refocus(parent, { id, action, at }, focus) {
   if (focus.isConnected) {
     focus.focus({ preventScroll: true });
     return;
   }
 
   const row = [...parent.children].find((node) => node.dataset.id === id);
-  const node = row && (action
-    ? row.querySelector(`[data-action="${action}"]`) : row);
+  const node = row && action
+    ? row.querySelector(`[data-action="${action}"]`) ?? row : row;
 
-  node?.focus({ preventScroll: true });
+  (node ?? parent.children[at] ?? parent.lastElementChild
+    ?? $(parent.getAttribute('aria-labelledby')))
+    ?.focus({ preventScroll: true });
 }

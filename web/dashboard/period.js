@@ -88,7 +88,7 @@ export function before(name, { from, to }) {
 
     return {
       from: first(year - 1, 0),
-      to: isDay(same) ? same : shift(same, -1),
+      to: isDay(same) ? same : `${year - 1}-02-28`,
     };
   }
 

@@ -2,7 +2,7 @@
 
 const KEY = `referral-token:${location.pathname}`;
 
-// A browser may refuse to keep anything.
+// A browser may refuse to keep anything: then it is this page alone.
 
 function storage(use) {
   try {
@@ -12,6 +12,16 @@ function storage(use) {
   }
 }
 
-export const token = () => storage((store) => store.getItem(KEY));
-export const keep = (text) => storage((store) => store.setItem(KEY, text));
-export const forget = () => storage((store) => store.removeItem(KEY));
+let held = null;
+
+export const token = () => held ?? storage((store) => store.getItem(KEY));
+
+export function keep(text) {
+  held = text;
+  storage((store) => store.setItem(KEY, text));
+}
+
+export function forget() {
+  held = null;
+  storage((store) => store.removeItem(KEY));
+}

@@ -48,7 +48,8 @@ export function problem({ status, code, detail }) {
     case 0:
       return 'The server does not answer. Is there a connection?';
     case 401:
-      return 'This token is not known here. It may have been withdrawn.';
+      return 'This token is not known here. It was withdrawn, or nginx was not '
+        + 'reloaded since it was made.';
     case 403:
       return detail ? `Not allowed: ${detail}.`
         : 'The server does not allow that.';

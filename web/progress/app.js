@@ -68,8 +68,15 @@ async function ask(session) {
   });
 }
 
+// What was asked for last is shown, whichever answer comes last.
+
+let asked = 0;
+
 async function load() {
   const session = token();
+  const turn = ++asked;
+  let data = null;
+  let problem = null;
 
   $('main').setAttribute('aria-busy', 'true');
 
@@ -78,16 +85,30 @@ async function load() {
       throw Object.assign(new Error(), { problem: 'session' });
     }
 
-    show(await ask(session));
+    data = await ask(session);
   } catch (error) {
-    refuse(error.problem || 'later');
+    problem = error.problem || 'later';
+  }
+
+  if (turn !== asked) {
+    return;
+  }
+
+  if (problem) {
+    refuse(problem);
+  } else {
+    show(data);
   }
 
   $('main').setAttribute('aria-busy', 'false');
 }
 
+// Nothing is left of what was shown before, the name least of all.
+
 function refuse(problem) {
   $('progress').hidden = true;
+  document.title = words.title(null);
+  say('title', words.title(null));
   say('problem-text', words.problems[problem]);
   say('again', words.again);
   $('again').hidden = problem !== 'later';
@@ -189,8 +210,7 @@ function rewards(list) {
 
     return element('li', [
       element('span', what, { class: 'what' }),
-      element('span', (words.states[reward.state] || String)(reward),
-        { class: 'hint' }),
+      element('span', words.rewardState(reward, what), { class: 'hint' }),
     ], { 'data-state': reward.state });
   }));
 }

@@ -1,5 +1,7 @@
 // Numbers, days and amounts, as readers of the page's language write them.
 
+import { money as exact } from '../money.js';
+
 const LANGUAGE = 'en';
 
 const locale = (navigator.languages || [])
@@ -21,15 +23,6 @@ export function minute(time) {
     timeStyle: 'short' }).format(new Date(time));
 }
 
-// Minor units, in a string when they are many.
-
 export function money(amount, currency) {
-  const format = new Intl.NumberFormat(locale, { style: 'currency',
-    currency });
-  const digits = format.resolvedOptions().maximumFractionDigits;
-  const text = String(amount).replace('-', '').padStart(digits + 1, '0');
-  const whole = text.slice(0, text.length - digits);
-  const sign = String(amount).startsWith('-') ? '-' : '';
-
-  return format.format(`${sign}${whole}.${text.slice(whole.length) || '0'}`);
+  return exact(amount, currency, locale);
 }

@@ -40,6 +40,10 @@ export const words = {
   rewards: 'Your rewards',
   noRewards: 'None yet. Your first one will appear here.',
   reward: (value, name) => value || plain(name),
+  rewardState: (reward, what) => [
+    what === plain(reward.name) ? '' : `${plain(reward.name)}: `,
+    (words.states[reward.state] || String)(reward),
+  ].join(''),
   states: {
     pending: (r) => (r.approves_at
       ? `Waiting. It becomes yours after ${day(r.approves_at)}.` : 'Waiting.'),

@@ -1,7 +1,14 @@
 // What a browser adds to the page, which does without: buttons that copy, and
 // its own ways to share.
 
-const done = document.getElementById('done');
+// What a button did is said beside it.
+
+function say(button) {
+  for (const done of document.querySelectorAll('[data-done]')) {
+    done.textContent = button?.parentElement.contains(done)
+      ? done.dataset.done : '';
+  }
+}
 
 // Browsers have no clipboard where there is no TLS.
 
@@ -31,11 +38,11 @@ for (const button of document.querySelectorAll('[data-copy]')) {
   button.addEventListener('click', async () => {
     const field = document.getElementById(button.getAttribute('aria-describedby'));
 
-    done.textContent = '';
+    say(null);
 
     try {
       await copy(button.dataset.copy);
-      done.textContent = done.dataset.done;
+      say(button);
       button.focus();
     } catch {
       field.focus();

@@ -20,7 +20,7 @@ function row({ rank, code, name, points, tied, behind, here }, pick) {
     el('td', { class: 'number' }, behind > 0 ? number(behind) : '\u2013'));
 }
 
-function note({ data, frozen, as_of: asOf, next }, now) {
+function words({ data, frozen, as_of: asOf, next }, now) {
   if (data.length === 0) {
     return 'Nobody has points here yet.';
   }
@@ -32,8 +32,16 @@ function note({ data, frozen, as_of: asOf, next }, now) {
   ].join(' ').trim();
 }
 
+function note(board, { gone, now }) {
+  return [
+    gone && `There is no contest ${gone} any more: these are the points of the `
+      + 'month.',
+    words(board, now),
+  ].filter(Boolean).join(' ');
+}
+
 export function leaders({ board, program }, at) {
-  const { filter, span, today, now, pick } = at;
+  const { filter, span, today, pick } = at;
   const value = chosen(filter, span);
 
   options($('board'), choices(program.contests, today, value), value);
@@ -42,5 +50,5 @@ export function leaders({ board, program }, at) {
       ...entry,
       here: entry.code.toLowerCase() === filter.code.toLowerCase(),
     })), (entry) => entry.code, (entry) => row(entry, pick));
-  say($('leaders-note'), note(board, now));
+  say($('leaders-note'), note(board, at));
 }

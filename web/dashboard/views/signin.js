@@ -19,7 +19,7 @@ export function signin(enter) {
 
     if ($('signin').hidden) {
       $('token').value = '';
-      $('main').focus();
+      $('main').focus({ preventScroll: true });
     } else {
       $('token').focus();
     }

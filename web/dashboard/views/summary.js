@@ -1,6 +1,6 @@
 import { brought, change, count, excluded, rate, sum } from '../counts.js';
 import { $, el, fill } from '../dom.js';
-import { less, money, net } from '../money.js';
+import { less, money, net } from '../../money.js';
 import { LOCALE, number, percent } from '../text.js';
 import { value } from '../metrics.js';
 
@@ -57,16 +57,16 @@ function changed(now, then) {
     el('span', { class: 'hidden' }, ` ${WORDS[trend]}`));
 }
 
-function tile(id, label, values, note) {
+function tile(id, label, values, note, target = null) {
   fill($(id),
-    el('h3', {}, label),
+    el('h3', {}, target ? el('a', { href: `#${target}` }, label) : label),
     values.map(({ text, now, then, before }) => el('p', {
       class: values.length > 1 ? 'figure one-of' : 'figure',
     },
       el('span', { class: 'value' }, text),
       ' ', changed(now, then),
       before && el('span', { class: 'before' }, `before: ${before}`))),
-    note && el('p', { class: 'note' }, note));
+    note?.length > 0 && el('p', { class: 'note' }, note));
 }
 
 const plain = (now, then) => [{
@@ -79,13 +79,13 @@ function amounts(now, then) {
   return currencies.map((currency) => {
     const [a, b] = [now, then].map((sums) => sums.get(currency) ?? 0n);
 
-    return {
+    return (a !== 0n || b !== 0n) && {
       text: money(a, currency, LOCALE),
       now: Number(a),
       then: Number(b),
       before: money(b, currency, LOCALE),
     };
-  });
+  }).filter(Boolean);
 }
 
 const ratio = (n) => (n === null ? '\u2013' : percent(n * 100));
@@ -114,9 +114,26 @@ function statuses(events, event,
 
   return names
     .filter((name) => n(name) > 0)
-    .map((name) => `${number(n(name))} ${name}`)
-    .join(', ');
+    .map((name) => [name, `${number(n(name))} ${name}`]);
 }
+
+// The held ones are a link to them.
+
+const linked = (list) => list.flatMap(([name, text], i) => [
+  i > 0 && ', ',
+  name === 'held' ? el('a', { href: '#held-title' }, text) : text,
+]);
+
+// A link to an anchor would take the place of the filters in the URL.
+
+$('tiles').addEventListener('click', (event) => {
+  const link = event.target.closest('a[href^="#"]');
+
+  if (link) {
+    event.preventDefault();
+    $(link.hash.slice(1)).focus();
+  }
+});
 
 function table(events) {
   const rows = events.data.map((row) => el('tr', { 'data-event': row.event },
@@ -137,25 +154,28 @@ export function summary(data) {
   tile('tile-clicks', 'Human clicks', plain(now.human, then.human),
     `${number(now.unique)} unique, ${number(now.excluded)} excluded`);
   tile('tile-signup', 'Signups', plain(now.signup, then.signup),
-    statuses(data.events, 'signup'));
+    linked(statuses(data.events, 'signup')));
   tile('tile-purchase', 'Purchases', plain(now.purchase, then.purchase),
-    statuses(data.events, 'purchase'));
-  tile('tile-amount', 'Amounts', sums.length ? sums : [{ text: '\u2013' }],
-    sums.length === 0 ? 'no order with an amount'
-      : ['net of refunds', statuses(data.events, null, ['held', 'rejected'])
-        && 'held and rejected orders included'].filter(Boolean).join(', '));
+    linked(statuses(data.events, 'purchase')));
+  tile('tile-amount', 'Amounts reported',
+    sums.length ? sums : [{ text: '\u2013' }],
+    sums.length === 0 ? 'no order of a code has an amount'
+      : ['of orders credited to a code, net of refunds',
+        statuses(data.events, null, ['held', 'rejected']).length > 0
+          && 'held and rejected ones included'].filter(Boolean).join(', '));
   tile('tile-rate', 'Conversion rate', [{
     text: ratio(now.rate), now: now.rate, then: then.rate,
     before: ratio(then.rate),
   }], 'purchases for each human click');
   tile('tile-due', 'Rewards due',
-    [{ text: number(rewards), now: null, then: null }], waits);
+    [{ text: number(rewards), now: null, then: null }], waits,
+    'rewards-title');
   table(data.events);
 
   const kinds = excluded(now.classes);
 
   fill($('excluded'), kinds.length === 0
-    ? 'No click of a program, a preview or the like in this period.'
+    ? 'Nothing excluded in this period.'
     : `Excluded: ${kinds.map(([name, n]) => `${number(n)} ${name}`)
       .join(', ')}.`);
 }

@@ -1,6 +1,6 @@
 import { count } from '../counts.js';
-import { $, each, el, fill, say } from '../dom.js';
-import { money } from '../money.js';
+import { $, each, el, fill, rest, say } from '../dom.js';
+import { money } from '../../money.js';
 import { value } from '../metrics.js';
 import { LOCALE, moment, number } from '../text.js';
 import { ago, method, reason } from '../words.js';
@@ -13,20 +13,57 @@ const ACTIONS = {
   approve: ['Approve', (what) => `Approve ${what}`],
   claim: ['Mark as claimed', (what) => `Mark as claimed: ${what}`],
   void: ['Void', (what) => `Void ${what}`],
+  confirm: ['Void for good', (what) => `Void for good: ${what}`],
+  keep: ['Keep', (what) => `Keep ${what}`],
 };
 
-function buttons(what, actions, decide) {
-  return decide && el('div', { class: 'actions' }, actions.map((action) => {
-    const [text, name] = ACTIONS[action];
+const LOOKS = { void: 'quiet', keep: 'quiet', confirm: 'danger' };
 
-    return el('button', {
-      type: 'button',
-      'data-action': action,
-      class: action === 'void' ? 'quiet' : 'primary',
-      'aria-label': name(what),
-      click: (event) => decide(event.currentTarget, action),
-    }, text);
-  }));
+function button(action, what, click) {
+  const [text, name] = ACTIONS[action];
+
+  return el('button', {
+    type: 'button',
+    'data-action': action,
+    class: LOOKS[action] ?? 'primary',
+    'aria-label': name(what),
+    click,
+  }, text);
+}
+
+// Voiding is final, and asks first: Keep is where Void was.
+
+function buttons(what, actions, decide) {
+  if (!decide) {
+    return null;
+  }
+
+  const box = el('div', { class: 'actions', role: 'group' });
+  const usual = actions.map((action) => button(action, what,
+    ({ currentTarget }) => (action === 'void' ? turn(sure)
+      : decide(currentTarget, action))));
+  const sure = [
+    button('confirm', what, (event) => decide(event.currentTarget, 'void')),
+    button('keep', what, () => turn(usual)),
+  ];
+
+  function turn(to) {
+    box.setAttribute('aria-label', to === sure
+      ? `Void ${what}? That cannot be undone.` : what);
+    box.replaceChildren(...to);
+    rest($('waiting'));
+    to.at(-1).focus({ preventScroll: true });
+  }
+
+  box.addEventListener('keydown', ({ key }) => {
+    if (key === 'Escape' && sure[1].isConnected && !sure[1].disabled) {
+      turn(usual);
+    }
+  });
+
+  box.setAttribute('aria-label', what);
+  box.append(...usual);
+  return box;
 }
 
 const time = (text) => el('time', { datetime: text, title: moment(text) },
@@ -118,21 +155,54 @@ function reward(item, { pick, decide }) {
         `v1/rewards/${id}/${action}`))));
 }
 
+// Of one code there are sums of the referrer's rewards alone, while the list
+// has those of friends, too: no number then.
+
 function states({ person, metrics }, waits) {
-  const of = (state) => (person ? count(person.rewards[state])
-    : value(metrics, 'referral_rewards', { result: state }));
+  const of = (state) => (person ? '' : ` (${number(value(metrics,
+    'referral_rewards', { result: state }))})`);
 
   if (document.activeElement === $('reward-state')) {
     return;
   }
 
   fill($('reward-state'), [...STATES].map(([state, text]) =>
-    el('option', { value: state }, `${text} (${number(of(state))})`)));
+    el('option', { value: state }, `${text}${of(state)}`)));
   $('reward-state').value = waits;
 }
 
 const mine = (item, code) => !code
   || (item.code ?? '').toLowerCase() === code.toLowerCase();
+
+// What was decided stays for a while, but in no other list.
+
+function rows(list, of, ...items) {
+  if (list.dataset.of !== of) {
+    list.querySelectorAll('[data-stays]').forEach((row) => row.remove());
+    list.dataset.of = of;
+  }
+
+  return each(list, ...items);
+}
+
+// Behind the figures as soon as something waits for somebody, and it stays
+// there: what was decided last does not carry the page away.
+
+function raise(orders, rewards, { person, metrics }) {
+  const due = ['approved', 'held'].some((state) => (person
+    ? count(person.rewards[state])
+    : value(metrics, 'referral_rewards', { result: state })) > 0);
+  const focus = document.activeElement;
+
+  if (orders.length + rewards.length === 0 && !due) {
+    return;
+  }
+
+  if ($('summary').nextElementSibling !== $('waiting')) {
+    $('summary').after($('waiting'));
+    focus.focus({ preventScroll: true });
+  }
+}
 
 // tools: pick(code) makes a button, decide is null with a token that may read
 // only.
@@ -141,10 +211,18 @@ export function waiting(data, { filter, tools }) {
   const orders = data.held.data.filter((item) => mine(item, filter.code));
   const rewards = data.rewards.data;
 
-  each($('held'), orders, (item) => item.order_id,
-    (item) => order(item, tools));
-  each($('rewards'), rewards, (item) => item.id,
-    (item) => reward(item, tools));
+  const moved = [
+    rows($('held'), filter.code, orders, (item) => item.order_id,
+      (item) => order(item, tools)),
+    rows($('rewards'), `${filter.waits} ${filter.code}`, rewards,
+      (item) => item.id, (item) => reward(item, tools)),
+  ];
+
+  if (moved.includes(true)) {
+    rest($('waiting'));
+  }
+
+  raise(orders, rewards, data);
   states(data, filter.waits);
 
   say($('held-note'), orders.length > 0 ? '' : data.held.next

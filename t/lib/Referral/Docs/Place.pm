@@ -125,7 +125,7 @@ sub new {
     $self->put($_, $there{$_}) for keys %there;
     chmod 0600, "$dir/etc/nginx/referral.secrets";
     for my $page (qw(dashboard share progress)) {
-        $self->_plain("web/$page/$_", $page)
+        $self->_plain("web/$page/$_", "$page {link}")
             for qw(index.html app.js app.css icon.svg);
     }
 
