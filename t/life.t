@@ -33,6 +33,7 @@ my $ctl = "$Referral::Nginx::BUILD/referralctl";
 my $conf = <<'EOC';
     referral_store STORE intake_path=INTAKE intake=1m PARAMS;
     referral_key_file %%KEY%%;
+    referral_web %%WEB%%;
 
     referral_program friends {
         link "^/r/(?<code>[A-Za-z0-9]+)$";
