@@ -138,6 +138,22 @@ store_list_reward(void *data, const MDB_val *key, const MDB_val *value)
 }
 
 
+static void
+store_list_rewards(store_list_t *list, referral_snapshot_t *snap,
+    uint32_t program, const referral_reward_filter_t *filter, uint64_t rows,
+    referral_reward_visit_pt visit, void *data)
+{
+    memset(list, 0, sizeof(store_list_t));
+
+    list->t = &snap->t;
+    list->program = program;
+    list->reward = visit;
+    list->filter = filter;
+    list->data = data;
+    list->rows = rows;
+}
+
+
 referral_rc_t
 referral_reward_some(referral_snapshot_t *snap, uint32_t program,
     const referral_reward_filter_t *filter, uint64_t after, uint64_t rows,
@@ -147,14 +163,7 @@ referral_reward_some(referral_snapshot_t *snap, uint32_t program,
     store_list_t   list;
     unsigned char  key[STORE_SCR_KEY + 8];
 
-    memset(&list, 0, sizeof(store_list_t));
-    list.t = &snap->t;
-    list.program = program;
-    list.reward = visit;
-    list.filter = filter;
-    list.data = data;
-    list.rows = rows;
-
+    store_list_rewards(&list, snap, program, filter, rows, visit, data);
     store_be32(key, program);
 
     if (filter->code_id != 0) {
@@ -204,14 +213,8 @@ referral_reward_latest(referral_snapshot_t *snap, uint32_t program,
     store_list_t   list;
     unsigned char  key[STORE_SCR_KEY + 8];
 
-    memset(&list, 0, sizeof(store_list_t));
-    list.t = &snap->t;
-    list.program = program;
+    store_list_rewards(&list, snap, program, filter, rows, visit, data);
     list.prefix = STORE_SCR_KEY;
-    list.reward = visit;
-    list.filter = filter;
-    list.data = data;
-    list.rows = rows;
 
     store_scr_key(key, program, filter->code_id, STORE_SCR_REWARD);
     store_be64(key + list.prefix, UINT64_MAX);

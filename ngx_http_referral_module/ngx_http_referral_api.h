@@ -166,13 +166,11 @@ struct ngx_http_referral_api_ctx_s {
 /* ngx_http_referral_api_module.c */
 
 /*
- * For directives that have a location answered: whether it may be, which comes
- * first; then its program, the first argument, its handler, and the page whose
- * files it sends.  Both log what is wrong.
+ * For directives that have a location answered: whether it may be, its program,
+ * the first argument, its handler, and the page whose files it sends.  Logs
+ * what is wrong.
  */
-char *ngx_http_referral_api_location(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_referral_api_loc_conf_t *alcf);
-char *ngx_http_referral_api_answer_by(ngx_conf_t *cf,
+char *ngx_http_referral_api_answer_by(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_referral_api_loc_conf_t *alcf, ngx_http_handler_pt handler,
     const char *page);
 
@@ -264,6 +262,14 @@ ngx_int_t ngx_http_referral_api_args(ngx_http_referral_api_ctx_t *api);
 /* A query parameter by its name, decoded; NULL when it was not given. */
 ngx_str_t *ngx_http_referral_api_arg(ngx_http_referral_api_ctx_t *api,
     const char *name);
+
+/*
+ * A query parameter that is a number, least being 0 or more.  One that was not
+ * given is otherwise, and so is a wrong one, with message in api->problem.
+ */
+ngx_int_t ngx_http_referral_api_number(ngx_http_referral_api_ctx_t *api,
+    const char *name, ngx_int_t least, ngx_int_t most, ngx_int_t otherwise,
+    const char *message);
 
 /* limit=, with an error in api->problem when it is not 1 to 250. */
 ngx_uint_t ngx_http_referral_api_limit(ngx_http_referral_api_ctx_t *api);

@@ -162,21 +162,34 @@ ngx_http_referral_api_arg(ngx_http_referral_api_ctx_t *api, const char *name)
 ngx_uint_t
 ngx_http_referral_api_limit(ngx_http_referral_api_ctx_t *api)
 {
+    return ngx_http_referral_api_number(api, "limit", 1,
+                                        NGX_HTTP_REFERRAL_API_LIMIT_MAX,
+                                        NGX_HTTP_REFERRAL_API_LIMIT,
+                                        "it is not a number from 1 to 250");
+}
+
+
+ngx_int_t
+ngx_http_referral_api_number(ngx_http_referral_api_ctx_t *api,
+    const char *name, ngx_int_t least, ngx_int_t most, ngx_int_t otherwise,
+    const char *message)
+{
     ngx_int_t   n;
     ngx_str_t  *arg;
 
-    arg = ngx_http_referral_api_arg(api, "limit");
+    arg = ngx_http_referral_api_arg(api, name);
 
     if (arg == NULL) {
-        return NGX_HTTP_REFERRAL_API_LIMIT;
+        return otherwise;
     }
 
     n = ngx_atoi(arg->data, arg->len);
 
-    if (n < 1 || n > NGX_HTTP_REFERRAL_API_LIMIT_MAX) {
+    if (n < least || n > most) {
         ngx_http_referral_api_error(api->request->pool, &api->problem,
-                                    ngx_http_referral_text("limit"),
-                                    "it is not a number from 1 to 250");
+            (referral_str_t) { ngx_strlen(name), (const u_char *) name },
+            message);
+        return otherwise;
     }
 
     return n;

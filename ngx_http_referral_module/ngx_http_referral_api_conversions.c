@@ -365,9 +365,6 @@ ngx_http_referral_api_held_args(ngx_http_referral_api_ctx_t *api,
     uint64_t *after)
 {
     ngx_str_t  *arg;
-    ngx_int_t   n;
-
-    *after = 0;
 
     (void) ngx_http_referral_api_limit(api);
 
@@ -381,18 +378,8 @@ ngx_http_referral_api_held_args(ngx_http_referral_api_ctx_t *api,
                                     "it is not \"held\"");
     }
 
-    arg = ngx_http_referral_api_arg(api, "after");
-
-    if (arg != NULL) {
-        n = ngx_atoi(arg->data, arg->len);
-        *after = n;
-
-        if (n == NGX_ERROR) {
-            ngx_http_referral_api_error(api->request->pool, &api->problem,
-                                        ngx_http_referral_text("after"),
-                                        "it is not the \"next\" of a list");
-        }
-    }
+    *after = ngx_http_referral_api_number(api, "after", 0, NGX_MAX_INT_T_VALUE,
+                                       0, "it is not the \"next\" of a list");
 
     if (api->problem.errors.nelts) {
         return ngx_http_referral_api_refuse(&api->problem, 422,

@@ -23,10 +23,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_referral_api_feed_args(
     ngx_http_referral_api_feed_t *feed);
-static void ngx_http_referral_api_feed_after(
-    ngx_http_referral_api_feed_t *feed);
-static void ngx_http_referral_api_feed_limit(
-    ngx_http_referral_api_feed_t *feed);
 static void ngx_http_referral_api_feed_types(
     ngx_http_referral_api_feed_t *feed);
 static ngx_int_t ngx_http_referral_api_feed(
@@ -76,8 +72,13 @@ ngx_http_referral_api_feed_args(ngx_http_referral_api_feed_t *feed)
 
     api = feed->api;
 
-    ngx_http_referral_api_feed_after(feed);
-    ngx_http_referral_api_feed_limit(feed);
+    feed->after = ngx_http_referral_api_number(api, "after", 0,
+                                       NGX_MAX_INT_T_VALUE, 0,
+                                       "it is not the number of an entry");
+    feed->limit = ngx_http_referral_api_number(api, "limit", 1,
+                                       NGX_HTTP_REFERRAL_FEED_LIMIT_MAX,
+                                       NGX_HTTP_REFERRAL_FEED_LIMIT,
+                                       "it is not a number from 1 to 1000");
     ngx_http_referral_api_feed_types(feed);
 
     if (api->problem.errors.nelts) {
@@ -86,54 +87,6 @@ ngx_http_referral_api_feed_args(ngx_http_referral_api_feed_t *feed)
     }
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_referral_api_feed_after(ngx_http_referral_api_feed_t *feed)
-{
-    ngx_int_t   n;
-    ngx_str_t  *arg;
-
-    arg = ngx_http_referral_api_arg(feed->api, "after");
-
-    if (arg == NULL) {
-        return;
-    }
-
-    n = ngx_atoi(arg->data, arg->len);
-
-    if (n == NGX_ERROR) {
-        ngx_http_referral_api_error(feed->api->request->pool,
-                                    &feed->api->problem,
-                                    ngx_http_referral_text("after"),
-                                    "it is not the number of an entry");
-        return;
-    }
-
-    feed->after = n;
-}
-
-
-static void
-ngx_http_referral_api_feed_limit(ngx_http_referral_api_feed_t *feed)
-{
-    ngx_int_t   n;
-    ngx_str_t  *arg;
-
-    arg = ngx_http_referral_api_arg(feed->api, "limit");
-
-    n = (arg == NULL) ? NGX_HTTP_REFERRAL_FEED_LIMIT
-                      : ngx_atoi(arg->data, arg->len);
-
-    if (n < 1 || n > NGX_HTTP_REFERRAL_FEED_LIMIT_MAX) {
-        ngx_http_referral_api_error(feed->api->request->pool,
-                                    &feed->api->problem,
-                                    ngx_http_referral_text("limit"),
-                                    "it is not a number from 1 to 1000");
-    }
-
-    feed->limit = n;
 }
 
 

@@ -14,6 +14,8 @@ static char *ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_referral_api_pages(ngx_conf_t *cf,
     ngx_http_referral_api_loc_conf_t *conf);
+static char *ngx_http_referral_api_location(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_referral_api_loc_conf_t *alcf);
 static char *ngx_http_referral_api_auth(ngx_conf_t *cf,
     ngx_http_referral_api_loc_conf_t *alcf);
 static char *ngx_http_referral_api_tokens(ngx_conf_t *cf, ngx_str_t *file,
@@ -327,17 +329,12 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char  *rv;
 
-    rv = ngx_http_referral_api_location(cf, cmd, alcf);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
     if (cf->args->nelts != 3 && cf->args->nelts != 4) {
         return "takes a program and either \"token_file=file "
                "[secret_file=file]\" or \"auth=off\"";
     }
 
-    rv = ngx_http_referral_api_answer_by(cf, alcf,
+    rv = ngx_http_referral_api_answer_by(cf, cmd, alcf,
                                   ngx_http_referral_api_handler, "dashboard");
 
     return (rv == NGX_CONF_OK) ? ngx_http_referral_api_auth(cf, alcf) : rv;
@@ -345,14 +342,20 @@ ngx_http_referral_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_http_referral_api_answer_by(ngx_conf_t *cf,
+ngx_http_referral_api_answer_by(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_referral_api_loc_conf_t *alcf, ngx_http_handler_pt handler,
     const char *page)
 {
+    char                           *rv;
     ngx_str_t                      *value;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_referral_program_t    *program;
     ngx_http_referral_main_conf_t  *rmcf;
+
+    rv = ngx_http_referral_api_location(cf, cmd, alcf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
 
     value = cf->args->elts;
     rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_referral_module);
@@ -381,7 +384,7 @@ ngx_http_referral_api_answer_by(ngx_conf_t *cf,
 }
 
 
-char *
+static char *
 ngx_http_referral_api_location(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_referral_api_loc_conf_t *alcf)
 {

@@ -9,8 +9,6 @@ static void ngx_http_referral_api_query_by(
     ngx_http_referral_api_query_t *query);
 static void ngx_http_referral_api_query_range(
     ngx_http_referral_api_query_t *query);
-static void ngx_http_referral_api_query_after(
-    ngx_http_referral_api_query_t *query);
 static void ngx_http_referral_api_query_top(
     ngx_http_referral_api_query_t *query);
 static void ngx_http_referral_api_query_wrong(
@@ -38,7 +36,10 @@ ngx_http_referral_api_query(ngx_http_referral_api_query_t *query)
 
     ngx_http_referral_api_query_by(query);
     ngx_http_referral_api_query_range(query);
-    ngx_http_referral_api_query_after(query);
+
+    query->after = ngx_http_referral_api_number(api, "after", 1,
+                                       (ngx_int_t) NGX_MAX_UINT32_VALUE, 0,
+                                       "it is not the \"next\" of a list");
     ngx_http_referral_api_query_top(query);
 
     query->limit = ngx_http_referral_api_limit(api);
@@ -142,53 +143,21 @@ ngx_http_referral_api_query_range(ngx_http_referral_api_query_t *query)
 }
 
 
-static void
-ngx_http_referral_api_query_after(ngx_http_referral_api_query_t *query)
-{
-    ngx_int_t   n;
-    ngx_str_t  *arg;
-
-    arg = ngx_http_referral_api_arg(query->api, "after");
-
-    if (arg == NULL) {
-        return;
-    }
-
-    n = ngx_atoi(arg->data, arg->len);
-
-    if (n < 1 || n > (ngx_int_t) NGX_MAX_UINT32_VALUE) {
-        ngx_http_referral_api_query_wrong(query, "after",
-                                          "it is not the \"next\" of a list");
-        return;
-    }
-
-    query->after = n;
-}
-
-
 /* The first page of these tells nothing: they are in no order of size. */
 
 static void
 ngx_http_referral_api_query_top(ngx_http_referral_api_query_t *query)
 {
-    ngx_int_t   n;
-    ngx_str_t  *arg;
-
-    arg = ngx_http_referral_api_arg(query->api, "top");
-
-    if (arg == NULL) {
+    query->top = ngx_http_referral_api_number(query->api, "top", 1,
+                                          NGX_HTTP_REFERRAL_API_TOP, 0,
+                                          "it is not a number from 1 to 50");
+    if (query->top == 0) {
         return;
     }
 
-    n = ngx_atoi(arg->data, arg->len);
-
-    if (n < 1 || n > NGX_HTTP_REFERRAL_API_TOP) {
-        ngx_http_referral_api_query_wrong(query, "top",
-                                          "it is not a number from 1 to 50");
-
-    } else if (query->by != NGX_HTTP_REFERRAL_BY_CODE
-               && query->by != NGX_HTTP_REFERRAL_BY_CHANNEL
-               && query->by != NGX_HTTP_REFERRAL_BY_LANDING)
+    if (query->by != NGX_HTTP_REFERRAL_BY_CODE
+        && query->by != NGX_HTTP_REFERRAL_BY_CHANNEL
+        && query->by != NGX_HTTP_REFERRAL_BY_LANDING)
     {
         ngx_http_referral_api_query_wrong(query, "top",
             "it goes with codes, channels and landings only");
@@ -198,9 +167,6 @@ ngx_http_referral_api_query_top(ngx_http_referral_api_query_t *query)
     {
         ngx_http_referral_api_query_wrong(query, "top",
                                           "it is one page, without others");
-
-    } else {
-        query->top = n;
     }
 }
 

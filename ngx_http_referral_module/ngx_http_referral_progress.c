@@ -31,12 +31,8 @@ ngx_http_referral_progress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char  *rv;
 
-    rv = ngx_http_referral_api_location(cf, cmd, alcf);
-
-    if (rv == NGX_CONF_OK) {
-        rv = ngx_http_referral_api_answer_by(cf, alcf,
+    rv = ngx_http_referral_api_answer_by(cf, cmd, alcf,
                               ngx_http_referral_progress_handler, "progress");
-    }
 
     return (rv == NGX_CONF_OK) ? ngx_http_referral_progress_frame(cf, alcf)
                                : rv;

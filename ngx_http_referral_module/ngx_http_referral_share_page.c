@@ -25,6 +25,8 @@ static ngx_int_t ngx_http_referral_share_send_page(ngx_http_request_t *r,
     ngx_http_referral_share_t *share, ngx_uint_t slash);
 static ngx_int_t ngx_http_referral_share_send_data(ngx_http_request_t *r,
     ngx_http_referral_share_t *share, ngx_uint_t slash);
+static ngx_int_t ngx_http_referral_share_send_text(ngx_http_request_t *r,
+    ngx_http_referral_share_t *share, const char *type, referral_out_t *out);
 static ngx_int_t ngx_http_referral_share_send_svg(ngx_http_request_t *r,
     ngx_http_referral_share_t *share, ngx_uint_t slash);
 static ngx_int_t ngx_http_referral_share_send_png(ngx_http_request_t *r,
@@ -55,13 +57,8 @@ ngx_http_referral_share_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char  *rv;
 
-    rv = ngx_http_referral_api_location(cf, cmd, alcf);
-
-    if (rv == NGX_CONF_OK) {
-        rv = ngx_http_referral_api_answer_by(cf, alcf,
+    rv = ngx_http_referral_api_answer_by(cf, cmd, alcf,
                                     ngx_http_referral_share_handler, "share");
-    }
-
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -301,13 +298,7 @@ ngx_http_referral_share_send_page(ngx_http_request_t *r,
                          ngx_http_referral_web_text(alcf->web, "index.html"),
                          slash, &out);
 
-    if (ngx_http_referral_share_headers(r, share) != NGX_OK
-        || ngx_http_referral_web_headers(r, NULL) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_referral_share_send(r, "text/html", &out);
+    return ngx_http_referral_share_send_text(r, share, "text/html", &out);
 }
 
 
@@ -321,13 +312,24 @@ ngx_http_referral_share_send_data(ngx_http_request_t *r,
     ngx_http_referral_share_json(share, &out);
     referral_out_write(&out, "\n", 1);
 
+    return ngx_http_referral_share_send_text(r, share, "application/json",
+                                             &out);
+}
+
+
+/* It depends on the language. */
+
+static ngx_int_t
+ngx_http_referral_share_send_text(ngx_http_request_t *r,
+    ngx_http_referral_share_t *share, const char *type, referral_out_t *out)
+{
     if (ngx_http_referral_share_headers(r, share) != NGX_OK
         || ngx_http_referral_web_headers(r, NULL) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_referral_share_send(r, "application/json", &out);
+    return ngx_http_referral_share_send(r, type, out);
 }
 
 

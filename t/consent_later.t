@@ -10,7 +10,6 @@
 use strict;
 use warnings;
 
-use Digest::SHA qw(hmac_sha256);
 use MIME::Base64 qw(decode_base64);
 use Test::More;
 
@@ -18,6 +17,7 @@ use lib 't/lib';
 use Referral::Nginx timeout => 120;
 use Referral::Browser;
 use Referral::Count;
+use Referral::Signed;
 
 my $attributes = qr/; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax$/;
 
@@ -171,19 +171,7 @@ sub ticket { landing('/r/ANNA42', @_) =~ /[?&]ref=([^&#]+)/ ? $1 : '' }
 
 sub sign {
     my ($program, $text, $purpose, $key) = @_;
-    my $derived = hmac_sha256('nginx-referral|' . ($purpose || 'link') . '|v1',
-        $key || $secret);
-    return "$text." . MIME::Base64::encode_base64url(
-        substr hmac_sha256("$program|$text", $derived), 0, 16);
-}
-
-
-sub base36 {
-    my ($n) = @_;
-    my $s = '';
-    do { $s = substr('0123456789abcdefghijklmnopqrstuvwxyz', $n % 36, 1) . $s;
-        $n = int $n / 36 } while $n;
-    return $s;
+    return signed($text, $key || $secret, $purpose || 'link', $program);
 }
 
 

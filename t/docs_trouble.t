@@ -4,13 +4,13 @@
 use strict;
 use warnings;
 
-use Digest::SHA qw(hmac_sha256);
-use MIME::Base64 qw(decode_base64 encode_base64url);
+use MIME::Base64 qw(decode_base64);
 use Test::More;
 
 use lib 't/lib';
 use Referral::Docs qw(blocks);
 use Referral::Nginx timeout => 120;
+use Referral::Signed;
 
 my $docs = Referral::Docs->new;
 my $place = $docs->place;
@@ -280,14 +280,10 @@ sub with_location {
 sub expired {
     my ($kid, $key) = Referral::Nginx::_read($place->dir
         . '/etc/nginx/referral.key') =~ /^(\w+):(\S+)/;
-    my ($n, $then) = (time - 3600, '');
+    my $then = base36(time - 3600);
 
-    do { $then = (0 .. 9, 'a' .. 'z')[$n % 36] . $then; $n = int $n / 36 }
-        while $n;
-    my $text = "1.$kid.$then.ANNA42.60.";
-    my $mac = hmac_sha256("friends|$text", hmac_sha256(
-        'nginx-referral|session|v1', decode_base64($key)));
-    return "$text." . encode_base64url(substr $mac, 0, 16);
+    return signed("1.$kid.$then.ANNA42.60.", decode_base64($key), 'session',
+        'friends');
 }
 
 

@@ -4,15 +4,15 @@
 use strict;
 use warnings;
 
-use Digest::SHA qw(hmac_sha256);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use JSON::PP;
-use MIME::Base64 qw(encode_base64 encode_base64url);
+use MIME::Base64 qw(encode_base64);
 use POSIX qw(strftime);
 use Test::More;
 use lib 't/lib';
 use Referral::Nginx timeout => 180;
+use Referral::Signed;
 
 my $web = tempdir(CLEANUP => 1);
 chmod 0755, $web;
@@ -120,14 +120,6 @@ sub data {
         { ($token ? (Authorization => "Bearer $token") : ()), %more });
 }
 
-sub base36 {
-    my ($n) = @_;
-    my $text = '';
-    do { $text = (0 .. 9, 'a' .. 'z')[$n % 36] . $text; $n = int $n / 36 }
-        while $n;
-    return $text;
-}
-
 # What the module would sign; any part may be another.
 
 sub mint {
@@ -136,11 +128,9 @@ sub mint {
         @_);
     my $text = join('.', 1, $part{kid}, base36($part{time}), $part{code},
         $part{ttl}, $part{click}) . $part{more};
-    my $key = hmac_sha256("nginx-referral|$part{purpose}|v1",
-        $secret{$part{secret} || $part{kid}});
-    my $mac = hmac_sha256("$part{program}|$text", $key);
 
-    return "$text." . encode_base64url(substr $mac, 0, 16);
+    return signed($text, $secret{$part{secret} || $part{kid}},
+        @part{qw(purpose program)});
 }
 
 

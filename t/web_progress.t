@@ -5,14 +5,14 @@ use strict;
 use warnings;
 use utf8;
 
-use Digest::SHA qw(hmac_sha256);
 use JSON::PP;
-use MIME::Base64 qw(encode_base64url);
+use MIME::Base64 qw(decode_base64);
 use Test::More;
 
 use lib 't/lib';
 use Referral::Client qw(%BROWSER);
 use Referral::Nginx timeout => 300;
+use Referral::Signed;
 use Referral::Texts;
 use Referral::Web;
 
@@ -141,21 +141,9 @@ sub expired {
     my ($code) = @_;
     my ($secret) = slurp($t->dir . '/referral.key') =~ /^1:(\S+)/;
     my $text = join '.', 1, 1, base36(time - 3600), $code, 60, '';
-    my $key = hmac_sha256('nginx-referral|session|v1',
-        MIME::Base64::decode_base64($secret));
 
-    return "$text." . encode_base64url(substr hmac_sha256("friends|$text",
-        $key), 0, 16);
-}
-
-
-sub base36 {
-    my ($n) = @_;
-    my $text = '';
-
-    do { $text = (0 .. 9, 'a' .. 'z')[$n % 36] . $text; $n = int $n / 36 }
-        while $n;
-    return $text;
+    return signed($text, decode_base64($secret), 'session',
+        'friends');
 }
 
 

@@ -5,34 +5,11 @@
  * and values that are written.  The first byte chooses.
  */
 
-#include "fuzz.h"
-#include "referral_cookie.h"
+#include "keys.h"
 
 
 #define NOW     1763700000
 #define WINDOW  (30 * 86400)
-
-static const char  keys_text[] =
-    "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
-    "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n";
-
-static referral_keys_t  *keys;
-
-
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    unsigned     line;
-    const char  *why;
-
-    (void) argc;
-    (void) argv;
-
-    keys = referral_keys_parse(keys_text, sizeof(keys_text) - 1, &line, &why);
-    FUZZ_ASSERT(keys != NULL);
-
-    return 0;
-}
 
 
 static void
@@ -201,33 +178,6 @@ is_signed(referral_str_t value)
 
 
 static void
-fuzz_signed(fuzz_t *f, unsigned how)
-{
-    unsigned char    buf[REFERRAL_COOKIE_MAX + REFERRAL_MAC_LEN + 1];
-    referral_str_t   text, prefix;
-
-    text = fuzz_rest(f);
-    prefix = fuzz_str("friends|");
-
-    if (text.len > REFERRAL_COOKIE_MAX) {
-        return;
-    }
-
-    if (text.len != 0) {
-        memcpy(buf, text.data, text.len);
-    }
-
-    buf[text.len] = '.';
-
-    FUZZ_ASSERT(referral_keys_sign(keys, REFERRAL_PURPOSE_COOKIE, prefix.data,
-                                   prefix.len, buf, text.len,
-                                   buf + text.len + 1) == 0);
-
-    fuzz_value(fuzz_copy(f, buf, text.len + 1 + REFERRAL_MAC_LEN), 1, how);
-}
-
-
-static void
 fuzz_header(fuzz_t *f)
 {
     size_t          pos, before;
@@ -308,7 +258,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
 
     case 1:
-        fuzz_signed(&f, how >> 2);
+        fuzz_value(fuzz_with_mac(&f, REFERRAL_PURPOSE_COOKIE), 1,
+                   how >> 2);
         break;
 
     case 2:

@@ -5,33 +5,12 @@
  * query of a page.  The first byte chooses.
  */
 
-#include "fuzz.h"
+#include "keys.h"
 #include "referral_target.h"
 #include "referral_ticket.h"
 
 
 #define NOW  1763700000
-
-static const char  keys_text[] =
-    "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
-
-static referral_keys_t  *keys;
-
-
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    unsigned     line;
-    const char  *why;
-
-    (void) argc;
-    (void) argv;
-
-    keys = referral_keys_parse(keys_text, sizeof(keys_text) - 1, &line, &why);
-    FUZZ_ASSERT(keys != NULL);
-
-    return 0;
-}
 
 
 /* With right: the MAC is. */
@@ -75,29 +54,6 @@ fuzz_value(referral_str_t value, unsigned right)
     FUZZ_ASSERT(read.time == touch.time && read.code_len == touch.code_len
                 && memcmp(read.code, touch.code, read.code_len) == 0
                 && read.click_len == 0);
-}
-
-
-static void
-fuzz_signed(fuzz_t *f, referral_purpose_t purpose)
-{
-    unsigned char    buf[REFERRAL_COOKIE_MAX + REFERRAL_MAC_LEN + 1];
-    referral_str_t   text;
-
-    text = fuzz_rest(f);
-
-    if (text.len > REFERRAL_COOKIE_MAX) {
-        return;
-    }
-
-    memcpy(buf, text.data, text.len);
-    buf[text.len] = '.';
-
-    FUZZ_ASSERT(referral_keys_sign(keys, purpose, "friends|", 8, buf, text.len,
-                                   buf + text.len + 1) == 0);
-
-    fuzz_value(fuzz_copy(f, buf, text.len + 1 + REFERRAL_MAC_LEN),
-               purpose == REFERRAL_PURPOSE_LINK);
 }
 
 
@@ -167,11 +123,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
 
     case 1:
-        fuzz_signed(&f, REFERRAL_PURPOSE_LINK);
+        fuzz_value(fuzz_with_mac(&f, REFERRAL_PURPOSE_LINK), 1);
         break;
 
     case 2:
-        fuzz_signed(&f, REFERRAL_PURPOSE_COOKIE);
+        fuzz_value(fuzz_with_mac(&f, REFERRAL_PURPOSE_COOKIE), 0);
         break;
 
     default:

@@ -176,20 +176,6 @@ class Visitor {
                 (n) => `${n.target} ${n.any[0]?.message || ''}`).join('; ')}`);
     }
 
-    // What axe-core finds that keeps people out.
-
-    async barriers(where = this.page) {
-        await where.evaluate(axe);
-        const { violations } = await where.evaluate(
-            () => axe.run(document, { resultTypes: ['violations'],
-                rules: { 'target-size': { enabled: true } } }));
-
-        return violations.filter(
-            ({ impact }) => impact === 'serious' || impact === 'critical')
-            .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 5).map(
-                (n) => `${n.target} ${n.any[0]?.message || ''}`).join('; ')}`);
-    }
-
     async accessible(name, where) {
         is(await this.barriers(where), [], `${name}: nobody is kept out`);
     }
