@@ -25,16 +25,24 @@ typedef struct {
 } store_reader_t;
 
 
+/* Whether there is room; the record is bad when there is not. */
+
+static inline int
+store_write_fits(store_writer_t *w, size_t len)
+{
+    w->bad = w->bad || (size_t) (w->end - w->p) < len;
+
+    return !w->bad;
+}
+
+
 static inline void
 store_write(store_writer_t *w, const void *data, size_t len)
 {
-    if (w->bad || (size_t) (w->end - w->p) < len) {
-        w->bad = 1;
-        return;
+    if (store_write_fits(w, len)) {
+        memcpy(w->p, data, len);
+        w->p += len;
     }
-
-    memcpy(w->p, data, len);
-    w->p += len;
 }
 
 

@@ -13,12 +13,13 @@
  * A string ($) is length2 and its bytes.
  */
 
+#include "referral_word.h"
 #include "store_bytes.h"
 
 
-/* A click but its strings. */
+/* A click but its strings; in the bytes of a record. */
 
-typedef struct __attribute__((packed)) {
+typedef struct __attribute__((packed, may_alias)) {
     uint32_t                program;
     uint32_t                code_id;
     uint8_t                 class;
@@ -54,19 +55,25 @@ store_bad_code(const referral_code_change_t *change)
 static void
 store_encode_click(store_writer_t *w, const referral_click_t *click)
 {
-    store_click_head_t  head;
+    store_click_head_t  *head;
 
-    head.program = click->program;
-    head.code_id = click->code_id;
-    head.class = click->class;
-    head.why = click->why;
-    head.flags = click->flags;
-    head.visitor = click->visitor;
-    head.visitor_before = click->visitor_before;
-    head.unique_window = click->unique_window;
-    memcpy(head.click_id, click->click_id, sizeof(head.click_id));
+    if (!store_write_fits(w, sizeof(store_click_head_t))) {
+        return;
+    }
 
-    store_write(w, &head, sizeof(head));
+    head = (store_click_head_t *) w->p;
+    w->p += sizeof(store_click_head_t);
+
+    head->program = click->program;
+    head->code_id = click->code_id;
+    head->class = click->class;
+    head->why = click->why;
+    head->flags = click->flags;
+    head->visitor = click->visitor;
+    head->visitor_before = click->visitor_before;
+    head->unique_window = click->unique_window;
+    memcpy(head->click_id, click->click_id, sizeof(head->click_id));
+
     store_write_str(w, click->code, REFERRAL_CODE_MAX);
     store_write_str(w, click->channel, REFERRAL_CHANNEL_MAX);
     store_write_str(w, click->landing, REFERRAL_LANDING_MAX);
@@ -272,7 +279,8 @@ store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
 uint32_t
 store_check(uint64_t generation, uint64_t seq, const void *data, size_t len)
 {
-    uint64_t              h, word;
+    size_t                left;
+    uint64_t              h;
     const unsigned char  *p;
 
     p = data;
@@ -280,15 +288,12 @@ store_check(uint64_t generation, uint64_t seq, const void *data, size_t len)
     h = (h ^ generation) * 0xff51afd7ed558ccdu;
     h ^= h >> 32;
 
-    for ( /* void */ ; len >= 8; len -= 8, p += 8) {
-        memcpy(&word, p, 8);
-        h = (h ^ word) * 0xff51afd7ed558ccdu;
+    for (left = len; left >= 8; left -= 8, p += 8) {
+        h = (h ^ referral_word(p)) * 0xff51afd7ed558ccdu;
         h ^= h >> 32;
     }
 
-    word = 0;
-    memcpy(&word, p, len);
-    h = (h ^ word) * 0xff51afd7ed558ccdu;
+    h = (h ^ referral_word_tail(p, left, len)) * 0xff51afd7ed558ccdu;
 
     return (uint32_t) (h ^ (h >> 32));
 }

@@ -8,21 +8,29 @@
  */
 
 #include "ngx_http_referral_hit.h"
+#include "referral_word.h"
 
 
 #define NGX_HTTP_REFERRAL_KNOWN_SETS  512       /* a power of two */
 #define NGX_HTTP_REFERRAL_KNOWN_WAYS  2
-#define NGX_HTTP_REFERRAL_KNOWN_TEXT  112       /* longer ones are not kept */
+#define NGX_HTTP_REFERRAL_KNOWN_TEXT  192       /* longer ones are not kept */
+#define NGX_HTTP_REFERRAL_KNOWN_LINE  64        /* of the processor's cache */
 
 #define NGX_HTTP_REFERRAL_NO_LINK     NGX_MAX_UINT32_VALUE
 
+
+/*
+ * A text with its code, both together up to 30 bytes, takes one line with what
+ * is said of it.  An entry has an odd number of lines, so that the first ones
+ * are spread over all of the cache.
+ */
 
 struct ngx_http_referral_known_s {
     ngx_http_referral_program_t *program;
     uint64_t                     txn;
     uint32_t                     program_id;
     uint32_t                     code_id;
-    ngx_uint_t                   link;          /* of the program's, or none:
+    uint32_t                     link;          /* of the program's, or none:
                                                    a parameter's */
     u_char                       text_len;
     u_char                       typed;         /* where the code is in it */
@@ -30,9 +38,11 @@ struct ngx_http_referral_known_s {
     u_char                       channel;
     u_char                       channel_len;
     u_char                       code_len;
-    u_char                       text[NGX_HTTP_REFERRAL_KNOWN_TEXT];
-    u_char                       code[REFERRAL_CODE_MAX];
-};
+
+    /* and, behind its end, the code */
+    u_char                       text[NGX_HTTP_REFERRAL_KNOWN_TEXT
+                                      + REFERRAL_CODE_MAX];
+} __attribute__ ((aligned (NGX_HTTP_REFERRAL_KNOWN_LINE)));
 
 
 static ngx_http_referral_known_t  known[NGX_HTTP_REFERRAL_KNOWN_SETS]
@@ -44,20 +54,18 @@ static ngx_http_referral_known_t  known[NGX_HTTP_REFERRAL_KNOWN_SETS]
 static uint64_t
 ngx_http_referral_known_hash(const u_char *p, size_t len)
 {
-    uint64_t  h, word;
+    size_t    left;
+    uint64_t  h;
 
     h = len;
 
-    for ( /* void */ ; len >= sizeof(word); len -= sizeof(word)) {
-        ngx_memcpy(&word, p, sizeof(word));
-        p += sizeof(word);
-        h = (h ^ word) * 0xff51afd7ed558ccdULL;
+    for (left = len; left >= sizeof(uint64_t); left -= sizeof(uint64_t)) {
+        h = (h ^ referral_word(p)) * 0xff51afd7ed558ccdULL;
         h ^= h >> 32;
+        p += sizeof(uint64_t);
     }
 
-    word = 0;
-    ngx_memcpy(&word, p, len);
-    h = (h ^ word) * 0xff51afd7ed558ccdULL;
+    h = (h ^ referral_word_tail(p, left, len)) * 0xff51afd7ed558ccdULL;
 
     return h ^ (h >> 32);
 }
@@ -79,7 +87,7 @@ ngx_http_referral_known_is(ngx_http_referral_known_t *entry,
     return entry->text_len == text.len
            && entry->program == program
            && (entry->link == NGX_HTTP_REFERRAL_NO_LINK) == param
-           && ngx_memcmp(entry->text, text.data, text.len) == 0;
+           && referral_word_same(entry->text, text.data, text.len);
 }
 
 
@@ -138,7 +146,7 @@ ngx_http_referral_known_code(ngx_http_referral_hit_t *hit, uint64_t txn,
 
     hit->code_id = entry->code_id;
     hit->code.len = entry->code_len;
-    hit->code.data = entry->code;
+    hit->code.data = entry->text + entry->text_len;
 
     return 1;
 }
@@ -158,7 +166,7 @@ ngx_http_referral_known_place(ngx_http_referral_hit_t *hit)
     links = hit->program->links.elts;
 
     entry->program = hit->program;
-    entry->link = (hit->link != NULL) ? (ngx_uint_t) (hit->link - links)
+    entry->link = (hit->link != NULL) ? (uint32_t) (hit->link - links)
                                       : NGX_HTTP_REFERRAL_NO_LINK;
 
     entry->text_len = hit->asked.len;
@@ -193,5 +201,6 @@ ngx_http_referral_known_keep(ngx_http_referral_hit_t *hit, uint64_t txn,
     entry->program_id = program;
     entry->code_id = code->id;
     entry->code_len = code->code.len;
-    ngx_memcpy(entry->code, code->code.data, code->code.len);
+    ngx_memcpy(entry->text + entry->text_len, code->code.data,
+               code->code.len);
 }

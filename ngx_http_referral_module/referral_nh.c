@@ -2,22 +2,21 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include <string.h>
-
 #include "referral_nh.h"
+#include "referral_word.h"
 
 
 static inline unsigned __int128
-referral_nh_pair(const uint64_t *key, const uint64_t *word)
+referral_nh_pair(const uint64_t *key, uint64_t one, uint64_t two)
 {
-    return (unsigned __int128) (word[0] + key[0]) * (word[1] + key[1]);
+    return (unsigned __int128) (one + key[0]) * (two + key[1]);
 }
 
 
 referral_nh_t
 referral_nh(const referral_nh_key_t *key, const void *data, size_t len)
 {
-    uint64_t              pair[2];
+    size_t                left;
     const uint64_t       *k;
     referral_nh_t         hash;
     unsigned __int128     sum;
@@ -27,18 +26,18 @@ referral_nh(const referral_nh_key_t *key, const void *data, size_t len)
     k = key->word;
     sum = len;      /* so that zeros at the end count */
 
-    for ( /* void */ ; len >= sizeof(pair); len -= sizeof(pair)) {
-        memcpy(pair, p, sizeof(pair));
-        sum += referral_nh_pair(k, pair);
-
-        p += sizeof(pair);
+    for (left = len; left >= 16; left -= 16) {
+        sum += referral_nh_pair(k, referral_word(p), referral_word(p + 8));
+        p += 16;
         k += 2;
     }
 
-    if (len != 0) {
-        memset(pair, 0, sizeof(pair));
-        memcpy(pair, p, len);
-        sum += referral_nh_pair(k, pair);
+    if (left >= 8) {
+        sum += referral_nh_pair(k, referral_word(p),
+                                referral_word_tail(p + 8, left - 8, len));
+
+    } else if (left != 0) {
+        sum += referral_nh_pair(k, referral_word_tail(p, left, len), 0);
     }
 
     hash.low = (uint64_t) sum;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "referral_siphash.h"
+#include "referral_word.h"
 
 
 #define referral_rotl(x, n)  ((x) << (n) | (x) >> (64 - (n)))
@@ -32,7 +33,7 @@ uint64_t
 referral_siphash(const unsigned char *key, const void *data, size_t len)
 {
     size_t                left;
-    uint64_t              v[4], k[2], word;
+    uint64_t              v[4], k[2];
     const unsigned char  *p;
 
     memcpy(k, key, sizeof(k));
@@ -44,26 +45,13 @@ referral_siphash(const unsigned char *key, const void *data, size_t len)
 
     p = data;
 
-    for (left = len; left >= sizeof(word); left -= sizeof(word)) {
-        memcpy(&word, p, sizeof(word));
-        referral_sip_word(v, word);
-        p += sizeof(word);
+    for (left = len; left >= sizeof(uint64_t); left -= sizeof(uint64_t)) {
+        referral_sip_word(v, referral_word(p));
+        p += sizeof(uint64_t);
     }
 
-    word = 0;
-
-    if (len >= sizeof(word) && left != 0) {
-
-        /* the last eight bytes, without those that were taken before */
-
-        memcpy(&word, p + left - sizeof(word), sizeof(word));
-        word >>= 8 * (sizeof(word) - left);
-
-    } else {
-        memcpy(&word, p, left);
-    }
-
-    referral_sip_word(v, word | (uint64_t) len << 56);
+    referral_sip_word(v, referral_word_tail(p, left, len)
+                         | (uint64_t) len << 56);
 
     v[2] ^= 0xff;
     referral_sip_round(v);

@@ -2,9 +2,8 @@
  * Copyright (C) the ngx_http_referral_module authors
  */
 
-#include <string.h>
-
 #include "referral_touch.h"
+#include "referral_word.h"
 
 
 #define REFERRAL_TIME_LIMIT  131621703842267136     /* 36 ^ 11 */
@@ -91,7 +90,12 @@ referral_touch_word(const unsigned char *data, size_t len)
 
     good = 1;
 
-    for (i = 0; i < len; i++) {
+    for (i = 0; i + 4 <= len; i += 4) {
+        good &= word[data[i]] & word[data[i + 1]] & word[data[i + 2]]
+                & word[data[i + 3]];
+    }
+
+    for ( /* void */ ; i < len; i++) {
         good &= word[data[i]];
     }
 
@@ -124,9 +128,9 @@ referral_touch_same(const referral_touch_t *a, const referral_touch_t *b)
     return a->time == b->time
            && referral_touch_same_code(a, b)
            && a->channel_len == b->channel_len
-           && memcmp(a->channel, b->channel, a->channel_len) == 0
+           && referral_word_same(a->channel, b->channel, a->channel_len)
            && a->click_len == b->click_len
-           && memcmp(a->click, b->click, a->click_len) == 0;
+           && referral_word_same(a->click, b->click, a->click_len);
 }
 
 
@@ -134,7 +138,7 @@ static int
 referral_touch_same_code(const referral_touch_t *a, const referral_touch_t *b)
 {
     return a->code_len == b->code_len
-           && memcmp(a->code, b->code, a->code_len) == 0;
+           && referral_word_same(a->code, b->code, a->code_len);
 }
 
 

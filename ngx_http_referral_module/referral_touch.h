@@ -15,6 +15,8 @@
 #define REFERRAL_CLICK_ID_LEN  12
 
 
+/* What is behind the end of a field is not defined. */
+
 typedef struct {
     unsigned char       code_len;
     unsigned char       channel_len;
