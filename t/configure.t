@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Config;
 use File::Temp qw(tempdir);
 use Test::More;
 
@@ -29,6 +30,9 @@ stops('nothing is missing', 'NO', 'thread support, configure nginx with'
     . ' --with-threads (the Debian package nginx has it)');
 stops($_->[0], 'YES', $_->[1]) for @missing;
 
+my $flags = '-fno-semantic-interposition'
+    . ($Config{archname} =~ /^x86_64/ ? ' -mmemset-strategy=libcall:-1:noalign'
+        . ' -mmemcpy-strategy=libcall:-1:noalign' : '');
 my $ours = 'ngx_http_referral_module ngx_http_referral_api_module';
 
 for my $link (qw(DYNAMIC ADDON)) {
@@ -36,9 +40,18 @@ for my $link (qw(DYNAMIC ADDON)) {
     is($code, 0, "$link: with all of them it goes on") or diag($out);
     like($out, qr/ORDER: .*$ours ngx_http_headers_filter_module/,
         "$link: the filters run after the headers filter");
+    is(flags($out), $link eq 'DYNAMIC' ? "-O2 $flags" : '-O2',
+        "$link: flags are added where nginx is not compiled with them");
 }
 
+my ($code, $out) = config('nothing is missing', 'YES', 'DYNAMIC', '-mmem');
+is($code, 0, 'a compiler that does not know a flag is no reason to stop');
+is(flags($out), '-O2 -fno-semantic-interposition', 'and is not told of it');
+
 done_testing;
+
+
+sub flags { $_[0] =~ /FLAGS: (.*?) ORDER/ ? $1 : undef }
 
 
 sub stops {
@@ -50,15 +63,18 @@ sub stops {
 }
 
 
-# Runs the script as configure does, with a compiler that fails on a text.
+# Runs the script as configure does, with a gcc that fails on a text, and
+# perhaps on a flag.
 
 sub config {
-    my ($text, $threads, $link) = @_;
+    my ($text, $threads, $link, $flag) = @_;
+    $flag ||= 'no such flag';
 
     script("$dir/cc", <<EOC);
 #!/bin/sh
 ! grep -qF '$text' $dir/autotest.c || exit 1
-exec cc "\$@"
+case "\$*" in *'$flag'*) exit 1 ;; esac
+exec gcc "\$@"
 EOC
 
     script("$dir/run", <<EOC);
@@ -70,7 +86,9 @@ USE_THREADS=$threads
 HTTP_FILTER_MODULES='first ngx_http_headers_filter_module'
 ngx_module_link=$link
 ngx_addon_dir=$root
+CFLAGS=-O2
 . $root/config
+echo FLAGS: \$CFLAGS
 case $link in
     DYNAMIC) echo ORDER: \$ngx_http_referral_module_ORDER ;;
     *) echo ORDER: \$HTTP_FILTER_MODULES ;;
