@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_referral_add_out(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_str_t *cookie);
 static void ngx_http_referral_drop_out(ngx_http_request_t *r,
     ngx_http_referral_loc_conf_t *rlcf, ngx_uint_t caching);
+static ngx_uint_t ngx_http_referral_not_theirs(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_referral_caches(ngx_str_t *key);
 static ngx_uint_t ngx_http_referral_ours(ngx_http_request_t *r,
     ngx_str_t *value);
@@ -66,7 +68,11 @@ ngx_http_referral_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    ngx_http_referral_take_events(r);
+    /* a redirect has none: there the call itself would cost something */
+
+    if (r->upstream != NULL) {
+        ngx_http_referral_take_events(r);
+    }
 
     rc = NGX_OK;
     ngx_str_null(&cookie);
@@ -183,21 +189,29 @@ ngx_http_referral_drop_out(ngx_http_request_t *r,
                 continue;
             }
 
-            if (rlcf->strip
-                && ngx_http_referral_named(&h[i].key, "x-referral-event", 0))
-            {
-                h[i].hash = 0;
-                continue;
-            }
-
-            if (rlcf->strip
-                && ngx_http_referral_named(&h[i].key, "set-cookie", 0)
-                && ngx_http_referral_ours(r, &h[i].value))
-            {
+            if (rlcf->strip && ngx_http_referral_not_theirs(r, &h[i])) {
                 h[i].hash = 0;
             }
         }
     }
+}
+
+
+/* Few begin like either. */
+
+static ngx_uint_t
+ngx_http_referral_not_theirs(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    u_char  ch;
+
+    ch = (h->key.len != 0) ? h->key.data[0] | 0x20 : 0;
+
+    if (ch == 'x') {
+        return ngx_http_referral_named(&h->key, "x-referral-event", 0);
+    }
+
+    return ch == 's' && ngx_http_referral_named(&h->key, "set-cookie", 0)
+           && ngx_http_referral_ours(r, &h->value);
 }
 
 

@@ -5,6 +5,9 @@
 #include "ngx_http_referral_hit.h"
 
 
+static const referral_str_t  ngx_http_referral_none;
+
+
 static ngx_int_t ngx_http_referral_ask_store(ngx_http_request_t *r,
     ngx_http_referral_hit_t *hit, ngx_str_t *customer);
 static ngx_int_t ngx_http_referral_find_code(ngx_http_request_t *r,
@@ -222,13 +225,12 @@ ngx_http_referral_remember(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 void
 ngx_http_referral_touch(ngx_http_referral_hit_t *hit, referral_touch_t *touch)
 {
-    ngx_memzero(touch, sizeof(referral_touch_t));
-
     touch->time = hit->clicked ? hit->clicked : ngx_time();
     touch->code_len = hit->code.len;
     ngx_memcpy(touch->code, hit->code.data, hit->code.len);
     touch->channel_len = hit->channel.len;
     ngx_memcpy(touch->channel, hit->channel.data, hit->channel.len);
+    touch->click_len = 0;
 
     if (hit->clicked == 0
         && ngx_http_referral_click_id(hit->click_id, touch->click) == NGX_OK)
@@ -288,9 +290,10 @@ ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 {
     referral_click_t  *click;
 
-    ngx_memzero(record, sizeof(referral_record_t));
+    /* not cleared before: each field of a click is set here */
 
     record->type = REFERRAL_RECORD_CLICK;
+    record->reply = 0;
 
     click = &record->u.click;
     click->program = ngx_http_referral_program_id(hit->program->index);
@@ -299,8 +302,11 @@ ngx_http_referral_record(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     click->code_id = hit->code_id;
     click->unique_window = hit->program->unique;
     click->landing = ngx_http_referral_str(hit->label);
-
     click->flags = ngx_http_referral_flags(hit);
+    click->code = ngx_http_referral_none;
+    click->channel = ngx_http_referral_none;
+    click->visitor = 0;
+    click->visitor_before = 0;
 
     /* what came with no code of ours is anybody's text */
 

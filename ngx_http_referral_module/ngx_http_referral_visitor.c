@@ -5,7 +5,7 @@
 #include "ngx_http_referral_module.h"
 
 
-static void ngx_http_referral_consent(ngx_http_request_t *r,
+static void ngx_http_referral_ask(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx, ngx_http_referral_program_t *program);
 static void ngx_http_referral_look(ngx_http_request_t *r,
     ngx_http_referral_ctx_t *ctx);
@@ -80,6 +80,24 @@ ngx_http_referral_header_lines(ngx_http_request_t *r, const char *name,
     }
 
     return n;
+}
+
+
+/*
+ * Asked once per location, as an internal redirect may lead to one that asks
+ * something else.
+ */
+
+static ngx_inline void
+ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
+    ngx_http_referral_program_t *program)
+{
+    if (ctx->program != program
+        || ctx->conf != ngx_http_get_module_loc_conf(r,
+                                                     ngx_http_referral_module))
+    {
+        ngx_http_referral_ask(r, ctx, program);
+    }
 }
 
 
@@ -158,13 +176,10 @@ ngx_http_referral_withdrawn(ngx_http_request_t *r,
 }
 
 
-/*
- * Asked once per location, as an internal redirect may lead to one that asks
- * something else.  Whatever goes wrong is no consent.
- */
+/* Whatever goes wrong is no consent. */
 
 static void
-ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
+ngx_http_referral_ask(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
     ngx_http_referral_program_t *program)
 {
     ngx_str_t                      value;
@@ -177,11 +192,6 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
         ctx->cookie = REFERRAL_COOKIE_NONE;
         ctx->cookie_read = 0;
         ctx->ticket_read = 0;
-        ctx->conf = NULL;
-    }
-
-    if (ctx->conf == conf) {
-        return;
     }
 
     ctx->conf = conf;
@@ -217,9 +227,8 @@ ngx_http_referral_consent(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx,
 static void
 ngx_http_referral_look(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx)
 {
-    ngx_uint_t        i;
     ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t  *h, *last;
 
     ctx->looked = 1;
 
@@ -229,17 +238,15 @@ ngx_http_referral_look(ngx_http_request_t *r, ngx_http_referral_ctx_t *ctx)
     {
         h = part->elts;
 
-        for (i = 0; i < part->nelts; i++) {
+        for (last = h + part->nelts; h < last; h++) {
 
-            if (h[i].key.len == 6) {
-                ctx->cookies |= (ngx_memcmp(h[i].lowcase_key, "cookie", 6)
-                                 == 0);
+            if (h->key.len == 6) {
+                ctx->cookies |= (ngx_memcmp(h->lowcase_key, "cookie", 6) == 0);
 
-            } else if (h[i].key.len == 7
-                       && ngx_memcmp(h[i].lowcase_key, "sec-gpc", 7) == 0)
+            } else if (h->key.len == 7
+                       && ngx_memcmp(h->lowcase_key, "sec-gpc", 7) == 0)
             {
-                ctx->gpc |= referral_gpc_on(
-                                          ngx_http_referral_str(h[i].value));
+                ctx->gpc |= referral_gpc_on(ngx_http_referral_str(h->value));
             }
         }
     }

@@ -28,6 +28,8 @@ static unsigned char *referral_cookie_put(unsigned char *p, const void *data,
     size_t len);
 static unsigned char *referral_cookie_put_touch(unsigned char *p,
     const referral_touch_t *touch);
+static unsigned char *referral_cookie_put_field(unsigned char *p,
+    const unsigned char *data, size_t len);
 static unsigned char *referral_cookie_put_time(unsigned char *p,
     int64_t time);
 static int referral_cookie_signed(const referral_keys_t *keys,
@@ -130,39 +132,63 @@ referral_cookie_put_touch(unsigned char *p, const referral_touch_t *touch)
     *p++ = '.';
     p = referral_cookie_put_time(p, touch->time);
     *p++ = '.';
-    p = referral_cookie_put(p, touch->code, touch->code_len);
+    p = referral_cookie_put_field(p, touch->code, touch->code_len);
     *p++ = '.';
-    p = referral_cookie_put(p, touch->channel, touch->channel_len);
+    p = referral_cookie_put_field(p, touch->channel, touch->channel_len);
     *p++ = '.';
 
     return referral_cookie_put(p, touch->click, touch->click_len);
 }
 
 
+/*
+ * Sixteen bytes at a time, for which the field has room in a touch.  What they
+ * bring along from behind its end, fifteen bytes at most, is written over: two
+ * dots and a MAC are still to come at least.
+ */
+
+_Static_assert(REFERRAL_CODE_MAX % 16 == 0 && REFERRAL_CHANNEL_MAX % 16 == 0
+               && 2 + REFERRAL_MAC_LEN >= 15, "fields by sixteen bytes");
+
+static unsigned char *
+referral_cookie_put_field(unsigned char *p, const unsigned char *data,
+    size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i += 16) {
+        memcpy(p + i, data + i, 16);
+    }
+
+    return p + len;
+}
+
+
+/* A time that is valid: 36 times as much is no overflow. */
+
 static unsigned char *
 referral_cookie_put_time(unsigned char *p, int64_t time)
 {
-    size_t   n;
-    int64_t  left;
+    uint64_t        left, more;
+    unsigned char  *end;
 
-    n = 0;
-    left = time;
+    static const unsigned char  digits[] =
+        "0123456789abcdefghijklmnopqrstuvwxyz";
 
-    do {
-        n++;
-        left /= 36;
-    } while (left);
+    end = p + 1;
+    left = (uint64_t) time;
 
-    left = time;
-    p += n;
+    for (more = 36; more <= left; more *= 36) {
+        end++;
+    }
 
-    do {
-        *--p = (unsigned char) "0123456789abcdefghijklmnopqrstuvwxyz"[
-                                                               left % 36];
-        left /= 36;
-    } while (left);
+    for (p = end; left >= 36; left /= 36) {
+        *--p = digits[left % 36];
+    }
 
-    return p + n;
+    *--p = digits[left];
+
+    return end;
 }
 
 

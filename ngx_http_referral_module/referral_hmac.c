@@ -104,11 +104,11 @@ static void
 referral_hmac_digest(const SHA256_CTX *ctx, unsigned char *digest)
 {
     size_t    i;
-    uint32_t  word;
+    uint64_t  pair;
 
-    for (i = 0; i < REFERRAL_HMAC_SIZE / sizeof(word); i++) {
-        word = htobe32(ctx->h[i]);
-        memcpy(digest + i * sizeof(word), &word, sizeof(word));
+    for (i = 0; i < REFERRAL_HMAC_SIZE / sizeof(pair); i++) {
+        pair = htobe64((uint64_t) ctx->h[2 * i] << 32 | ctx->h[2 * i + 1]);
+        memcpy(digest + i * sizeof(pair), &pair, sizeof(pair));
     }
 }
 
