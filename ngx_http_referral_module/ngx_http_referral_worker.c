@@ -10,6 +10,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
+#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include "ngx_http_referral_committer.h"
@@ -331,6 +332,20 @@ ngx_http_referral_listen(ngx_cycle_t *cycle)
 }
 
 
+/*
+ * In a process with threads the C library makes a thread cancellable around
+ * each of its system calls, and undoes that, with two locked instructions;
+ * not where it is so already.  Nobody cancels this one, nor could.
+ */
+
+static void
+ngx_http_referral_no_cancel(void)
+{
+    (void) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    (void) pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+}
+
+
 ngx_int_t
 ngx_http_referral_worker_init(ngx_cycle_t *cycle)
 {
@@ -339,6 +354,8 @@ ngx_http_referral_worker_init(ngx_cycle_t *cycle)
     if (worker.running) {
         return NGX_OK;
     }
+
+    ngx_http_referral_no_cancel();
 
     rmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_referral_module);
