@@ -248,15 +248,6 @@ referral_rc_t referral_intake_apply(referral_intake_t *intake, unsigned sync,
     referral_error_t *err);
 
 /*
- * From now on pause() is called in the middle of a batch, every 100 us or so of
- * its work, by the thread that applies it: to sleep there for a moment, where
- * others want the processor.  Not while other processes want the store's lock,
- * which is held meanwhile.  NULL: no longer.
- */
-
-void referral_intake_pause(referral_intake_t *intake, void (*pause)(void));
-
-/*
  * Wipes records of persons who were erased from the log, a step of it: to be
  * called every few seconds, and again soon with more.  The ring has none: what
  * is on disk as part of the store is wiped from it at once.

@@ -266,14 +266,6 @@ store_apply_frames(store_txn_t *t, const store_source_t *source,
                 return;
             }
         }
-
-        /* who waits for the lock has waited once, and is known since */
-
-        if (run->pause != NULL && !t->store->shared
-            && batch->records % STORE_PAUSE == 0)
-        {
-            run->pause();
-        }
     }
 }
 

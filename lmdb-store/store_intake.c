@@ -242,13 +242,6 @@ referral_intake_info(referral_intake_t *intake, referral_intake_info_t *info)
 }
 
 
-void
-referral_intake_pause(referral_intake_t *intake, void (*pause)(void))
-{
-    intake->pause = pause;
-}
-
-
 /* What is in the store for good is kept nowhere else. */
 
 static void
@@ -294,7 +287,6 @@ referral_intake_apply(referral_intake_t *intake, unsigned sync,
 
     run.results = results;
     run.max_results = max_results;
-    run.pause = intake->pause;
 
     intake->source.end = atomic_load_explicit(&intake->slot.head->head,
                                               memory_order_acquire);

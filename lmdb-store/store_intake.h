@@ -31,7 +31,6 @@ struct referral_intake_s {
     _Atomic uint64_t        flushed_seq;
 
     /* committer */
-    void                  (*pause)(void);
     store_source_t          source;
     store_position_t        durable;        /* applied and on disk */
 

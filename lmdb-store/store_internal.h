@@ -86,7 +86,6 @@
 #define STORE_RING_MAX      ((uint64_t) 1 << 32)
 #define STORE_BATCH         8000            /* records in a transaction */
 #define STORE_BATCH_CLICKS  50000           /* and clicks */
-#define STORE_PAUSE         128             /* after so many: 100 us and more */
 #define STORE_BATCH_PAGES   16384           /* that clicks may change */
 #define STORE_BATCH_SHARED  1000            /* while others wait for the lock */
 #define STORE_BATCH_BYTES   (16 << 20)
@@ -445,7 +444,6 @@ typedef struct {
     unsigned            skip;               /* the first one is poison */
     referral_result_t  *results;
     unsigned            max_results;
-    void              (*pause)(void);       /* now and then; NULL: never */
 } store_run_t;
 
 static inline uint64_t

@@ -23,8 +23,6 @@
 #define NGX_HTTP_REFERRAL_GATHER     8      /* steps of some 100 us */
 #define NGX_HTTP_REFERRAL_YIELD      200    /* ms a purge is put off */
 #define NGX_HTTP_REFERRAL_SHARE      20     /* commits: 1/20 of the time */
-#define NGX_HTTP_REFERRAL_BREATH     20     /* us of a pause in a commit */
-#define NGX_HTTP_REFERRAL_BACKLOG    4      /* no pause: 1/4 of the ring */
 
 
 typedef struct {
@@ -48,7 +46,6 @@ typedef struct {
     unsigned                        want_apply;
 
     /* the thread's own */
-    unsigned                        hurry;          /* somebody waits */
     uint64_t                        next_apply;     /* ms, monotonic */
     uint64_t                        took;           /* ms of the last commits */
     uint64_t                        next_maintain;
@@ -68,31 +65,6 @@ ngx_http_referral_checkpoint(void)
 {
     pthread_mutex_lock(&committer.mutex);
     pthread_mutex_unlock(&committer.mutex);
-}
-
-
-/*
- * In the middle of a commit.  Where it shares a processor with the event loop,
- * a thread that goes on takes it for milliseconds at a time, and those who ask
- * then are the ones who wait longest; one that sleeps is asked for no more than
- * it has done since.  Not when somebody waits for this, or the ring fills.
- */
-
-static void
-ngx_http_referral_breathe(void)
-{
-    unsigned                hurry;
-    referral_intake_info_t  info;
-
-    pthread_mutex_lock(&committer.mutex);
-    hurry = committer.hurry || committer.want_apply || committer.stop;
-    pthread_mutex_unlock(&committer.mutex);
-
-    referral_intake_info(atomic_load(&committer.intake), &info);
-
-    if (!hurry && info.used < info.size / NGX_HTTP_REFERRAL_BACKLOG) {
-        (void) usleep(NGX_HTTP_REFERRAL_BREATH);
-    }
 }
 
 
@@ -187,7 +159,6 @@ ngx_http_referral_open(void)
         ngx_http_referral_stat_add(NGX_HTTP_REFERRAL_STAT_RECOVERED,
                                    info.recovered);
 
-        referral_intake_pause(intake, ngx_http_referral_breathe);
         atomic_store_explicit(&committer.intake, intake, memory_order_release);
     }
 
@@ -451,7 +422,6 @@ ngx_http_referral_turn(referral_intake_t *intake)
     if (stop || apply
         || (now >= committer.next_apply && ngx_http_referral_unapplied(intake)))
     {
-        committer.hurry = stop || apply;
         more = ngx_http_referral_apply(intake, stop);
         committer.took += ngx_http_referral_now() - now;
 

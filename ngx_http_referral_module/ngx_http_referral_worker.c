@@ -333,9 +333,9 @@ ngx_http_referral_listen(ngx_cycle_t *cycle)
 
 
 /*
- * In a process with threads the C library makes a thread cancellable around
- * each of its system calls, and undoes that, with two locked instructions;
- * not where it is so already.  Nobody cancels this one, nor could.
+ * In a process with threads, glibc before 2.41 makes a thread cancellable at
+ * once around each recv() and writev(), and undoes that, with two locked
+ * instructions; not where it is so already.  Nobody cancels the event loop.
  */
 
 static void

@@ -185,83 +185,6 @@ wrapping(void)
 }
 
 
-/* A batch that is paused in: what is taken in the pauses is for the next. */
-
-static referral_intake_t  *paused;
-static uint32_t            paused_program;
-static unsigned            pauses;
-
-
-static void
-taking(void)
-{
-    uint64_t           seq;
-    referral_record_t  record;
-
-    pauses++;
-    record = test_click(paused_program, 100000 + pauses);
-    shared->ok[0] &= (referral_intake_put(paused, &record, &seq)
-                      == REFERRAL_OK);
-}
-
-
-static unsigned
-pausing_batch(test_store_t *ts, unsigned clicks)
-{
-    uint64_t           seq;
-    unsigned           i;
-    referral_batch_t   batch;
-    referral_record_t  record;
-
-    for (i = 0; i < clicks; i++) {
-        record = test_click(paused_program, i + 1);
-        test_must(ts, referral_intake_put(paused, &record, &seq), "put");
-    }
-
-    pauses = 0;
-    test_must(ts, referral_intake_apply(paused, 0, NULL, 0, &batch, &ts->err),
-              "apply");
-
-    return batch.records;
-}
-
-
-static void
-scene_pausing(test_store_t *ts, void *data)
-{
-    (void) data;
-
-    paused_program = begin(ts, &paused);
-    shared->ok[0] = 1;
-
-    referral_intake_pause(paused, taking);
-    shared->ok[1] = (pausing_batch(ts, 1000) == 1000 && pauses == 7);
-    shared->ok[2] = (pausing_batch(ts, 100) == 107 && pauses == 0);
-
-    referral_intake_pause(paused, NULL);
-    shared->ok[3] = (pausing_batch(ts, 1000) == 1000 && pauses == 0);
-    shared->ok[4] = (test_total(ts, paused_program) == 2107
-                     && test_verify(ts) == 0);
-}
-
-
-static void
-pausing(void)
-{
-    int            status;
-    test_store_t   ts;
-
-    test_make(&ts);
-    status = test_child(scene_pausing, &ts, NULL);
-    tap_ok(status == 0 && shared->ok[0], "records are taken in the pauses");
-    tap_ok(shared->ok[1], "a batch has one for every 128 records");
-    tap_ok(shared->ok[2], "what was taken in them is in the next one");
-    tap_ok(shared->ok[3], "who wants none has none");
-    tap_ok(shared->ok[4], "every click counted once");
-    test_remove(&ts);
-}
-
-
 /* Records that want no result, more in a batch than the ring has room for. */
 
 static void
@@ -878,7 +801,6 @@ main(int argc, char **argv)
     shared = test_shared(sizeof(*shared));
 
     wrapping();
-    pausing();
     releasing();
     disks();
     sizes();
