@@ -69,6 +69,31 @@ referral_word_tail(const void *p, size_t left, size_t len)
 }
 
 
+/*
+ * The bytes of a text mixed into h: for tables and to notice damage, not
+ * against those who choose the text.
+ */
+
+static inline uint64_t
+referral_word_mix(uint64_t h, const void *p, size_t len)
+{
+    size_t                left;
+    const unsigned char  *data;
+
+    data = p;
+
+    for (left = len; left >= sizeof(uint64_t); left -= sizeof(uint64_t)) {
+        h = (h ^ referral_word(data)) * 0xff51afd7ed558ccd;
+        h ^= h >> 32;
+        data += sizeof(uint64_t);
+    }
+
+    h = (h ^ referral_word_tail(data, left, len)) * 0xff51afd7ed558ccd;
+
+    return h ^ (h >> 32);
+}
+
+
 /* Whether two texts of one length are the same. */
 
 static inline int

@@ -279,21 +279,11 @@ store_decode(const unsigned char *buf, size_t len, referral_record_t *record)
 uint32_t
 store_check(uint64_t generation, uint64_t seq, const void *data, size_t len)
 {
-    size_t                left;
-    uint64_t              h;
-    const unsigned char  *p;
+    uint64_t  h;
 
-    p = data;
     h = (seq + len) * 0x9e3779b97f4a7c15u;
     h = (h ^ generation) * 0xff51afd7ed558ccdu;
     h ^= h >> 32;
 
-    for (left = len; left >= 8; left -= 8, p += 8) {
-        h = (h ^ referral_word(p)) * 0xff51afd7ed558ccdu;
-        h ^= h >> 32;
-    }
-
-    h = (h ^ referral_word_tail(p, left, len)) * 0xff51afd7ed558ccdu;
-
-    return (uint32_t) (h ^ (h >> 32));
+    return (uint32_t) referral_word_mix(h, data, len);
 }

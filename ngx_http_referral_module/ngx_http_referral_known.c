@@ -51,30 +51,10 @@ static ngx_http_referral_known_t  known[NGX_HTTP_REFERRAL_KNOWN_SETS]
 
 /* Anybody can make two collide, and the store be asked once more. */
 
-static uint64_t
-ngx_http_referral_known_hash(const u_char *p, size_t len)
-{
-    size_t    left;
-    uint64_t  h;
-
-    h = len;
-
-    for (left = len; left >= sizeof(uint64_t); left -= sizeof(uint64_t)) {
-        h = (h ^ referral_word(p)) * 0xff51afd7ed558ccdULL;
-        h ^= h >> 32;
-        p += sizeof(uint64_t);
-    }
-
-    h = (h ^ referral_word_tail(p, left, len)) * 0xff51afd7ed558ccdULL;
-
-    return h ^ (h >> 32);
-}
-
-
 static ngx_http_referral_known_t *
 ngx_http_referral_known_set(referral_str_t text)
 {
-    return known[ngx_http_referral_known_hash(text.data, text.len)
+    return known[referral_word_mix(text.len, text.data, text.len)
                  % NGX_HTTP_REFERRAL_KNOWN_SETS];
 }
 
