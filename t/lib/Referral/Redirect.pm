@@ -7,7 +7,8 @@ package Referral::Redirect;
 # the load of wrk on their links.  To be used before Referral::Nginx.
 #
 #   my $text = redirect_conf('relaxed', [@main], $parameters);
-#   register($t); my $sample = learn($t); $text = floor_http($sample);
+#   register($t);
+#   my $sample = sample(); $text = floor_http($sample);
 #   my $why = differs($t, $sample);      # '' when the answer is like the sample
 #   my $n = clicks($t);                  # that are counted, one request
 #   ask([@clients], $n);                # so many, of each client one at a time
@@ -22,7 +23,7 @@ use Exporter qw(import);
 
 use Referral::Bench;
 
-our @EXPORT = qw(redirect_conf floor_http register learn differs clicks ask wrk
+our @EXPORT = qw(redirect_conf floor_http register sample differs clicks ask wrk
     wrk_start wrk_end);
 our @CODES = map { sprintf 'BENCH%03d', $_ } 1 .. 100;
 
@@ -79,9 +80,14 @@ sub register {
 
 # The answer of the module, whose lengths the others take over.
 
-sub learn {
-    my ($t) = @_;
+sub sample {
+    my $t = Referral::Nginx->new(full => 1);
+
+    $t->conf(redirect_conf('relaxed', []));
+    $t->start;
+    register($t);
     my $r = $t->get("/r/$CODES[0]");
+    $t->stop;
     my $cookie = $r->header('Set-Cookie');
 
     die "no redirect with a cookie: ", $r->status, "\n"
